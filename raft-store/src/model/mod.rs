@@ -1,0 +1,29 @@
+//! The wanted state in one language, whichever manifests it came from. Pure types: no clock, no I/O, ordered
+//! collections only, plain `serde` derives (they are stored with a format that is not self-describing).
+
+mod cluster;
+mod dialect;
+mod family;
+mod label;
+mod names;
+mod node;
+mod policy;
+mod pool;
+mod range;
+mod service;
+mod wanted;
+
+pub use cluster::{ClusterSettings, Fencing, Liveness, Rebalance};
+pub use dialect::{Age, Dialect};
+pub use family::{Family, FamilyPolicy};
+pub use label::{Expression, LabelLookup, Labels, Operator, Selector, any_selects};
+pub use names::{Name, NodeName, ServiceKey};
+pub use node::{EXCLUDE_LABEL, Interface, Node};
+pub use policy::{AddressKinds, InterfaceMatch, InterfacePattern, L2Policy, NodePreference, PatternError, PoolMatch};
+pub use pool::{Block, Pool, PoolScope};
+pub use range::{IpRange, RangeError};
+pub use service::{
+    Backend, Endpoint, HealthCheck, HealthProbe, Port, Protocol, Requests, Service, ServiceKind, ServiceLabels,
+    Sharing, TrafficPolicy,
+};
+pub use wanted::{ConfigDigest, Delta, Namespace, Object, ObjectKey, Wanted};

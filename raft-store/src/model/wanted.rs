@@ -1,0 +1,207 @@
+//! The wanted state as a whole, and changes to it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::{ClusterSettings, Dialect, Endpoint, L2Policy, Labels, Name, Node, NodeName, Pool, Service, ServiceKey};
+
+/// Everything the operator asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Wanted {
+    /// Tunables.
+    pub settings: ClusterSettings,
+    /// The nodes.
+    pub nodes: BTreeMap<NodeName, Node>,
+    /// Namespaces that were described, for selectors on their labels.
+    pub namespaces: BTreeMap<String, Namespace>,
+    /// The pools.
+    pub pools: BTreeMap<(Dialect, Name), Pool>,
+    /// The L2 policies.
+    pub l2_policies: BTreeMap<(Dialect, Name), L2Policy>,
+    /// The services.
+    pub services: BTreeMap<ServiceKey, Service>,
+    /// Endpoints of core services, by service, all its slices merged.
+    pub endpoints: BTreeMap<ServiceKey, BTreeSet<Endpoint>>,
+    /// Whether the input tells of endpoints at all. If not, backends are taken to exist.
+    pub endpoints_known: bool,
+}
+
+/// A namespace.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Namespace {
+    /// Its name.
+    pub name: String,
+    /// Its labels.
+    pub labels: Labels,
+}
+
+/// One object of the wanted state.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Object {
+    /// Replaces the settings.
+    Settings(ClusterSettings),
+    /// A node.
+    Node(Node),
+    /// A namespace.
+    Namespace(Namespace),
+    /// A pool.
+    Pool(Box<Pool>),
+    /// An L2 policy.
+    L2Policy(Box<L2Policy>),
+    /// A service.
+    Service(Box<Service>),
+    /// The endpoints of a service.
+    Endpoints(ServiceKey, BTreeSet<Endpoint>),
+    /// Whether endpoints are known.
+    EndpointsKnown(bool),
+}
+
+/// Which object. Keys sort so that what others depend on comes first.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum ObjectKey {
+    /// The settings.
+    Settings,
+    /// Whether endpoints are known.
+    EndpointsKnown,
+    /// A node.
+    Node(NodeName),
+    /// A namespace.
+    Namespace(String),
+    /// A pool.
+    Pool(Dialect, Name),
+    /// An L2 policy.
+    L2Policy(Dialect, Name),
+    /// The endpoints of a service.
+    Endpoints(ServiceKey),
+    /// A service.
+    Service(ServiceKey),
+}
+
+/// A digest of a whole configuration, to tell whether two nodes have the same.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct ConfigDigest(pub [u8; 32]);
+
+impl fmt::Display for ConfigDigest {
+    /// The first 12 hexadecimal digits.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0[..6].iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for ConfigDigest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
+    }
+}
+
+/// A change of the wanted state, applied as one.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Delta {
+    /// Objects that go; unknown ones are passed over.
+    pub remove: Vec<ObjectKey>,
+    /// Objects that come or change.
+    pub put: Vec<Object>,
+    /// Set with the last delta of a configuration: from here on, this is what stands.
+    pub complete: Option<ConfigDigest>,
+}
+
+impl Object {
+    /// Which object this is.
+    pub fn key(&self) -> ObjectKey {
+        match self {
+            Self::Settings(_) => ObjectKey::Settings,
+            Self::Node(node) => ObjectKey::Node(node.name.clone()),
+            Self::Namespace(namespace) => ObjectKey::Namespace(namespace.name.clone()),
+            Self::Pool(pool) => ObjectKey::Pool(pool.dialect, pool.name.clone()),
+            Self::L2Policy(policy) => ObjectKey::L2Policy(policy.dialect, policy.name.clone()),
+            Self::Service(service) => ObjectKey::Service(service.key.clone()),
+            Self::Endpoints(service, _) => ObjectKey::Endpoints(service.clone()),
+            Self::EndpointsKnown(_) => ObjectKey::EndpointsKnown,
+        }
+    }
+}
+
+impl Wanted {
+    /// Every object, what others depend on first.
+    pub fn objects(&self) -> impl Iterator<Item = Object> {
+        let fixed = [Object::Settings(self.settings), Object::EndpointsKnown(self.endpoints_known)];
+        fixed
+            .into_iter()
+            .chain(self.nodes.values().cloned().map(Object::Node))
+            .chain(self.namespaces.values().cloned().map(Object::Namespace))
+            .chain(self.pools.values().cloned().map(|pool| Object::Pool(Box::new(pool))))
+            .chain(self.l2_policies.values().cloned().map(|policy| Object::L2Policy(Box::new(policy))))
+            .chain(self.endpoints.iter().map(|(key, set)| Object::Endpoints(key.clone(), set.clone())))
+            .chain(self.services.values().cloned().map(|service| Object::Service(Box::new(service))))
+    }
+
+    /// Puts one object in its place.
+    pub fn put(&mut self, object: Object) {
+        match object {
+            Object::Settings(settings) => self.settings = settings,
+            Object::EndpointsKnown(known) => self.endpoints_known = known,
+            Object::Node(node) => drop(self.nodes.insert(node.name.clone(), node)),
+            Object::Namespace(namespace) => drop(self.namespaces.insert(namespace.name.clone(), namespace)),
+            Object::Pool(pool) => drop(self.pools.insert((pool.dialect, pool.name.clone()), *pool)),
+            Object::L2Policy(policy) => {
+                drop(self.l2_policies.insert((policy.dialect, policy.name.clone()), *policy));
+            }
+            Object::Service(service) => drop(self.services.insert(service.key.clone(), *service)),
+            Object::Endpoints(service, endpoints) => drop(self.endpoints.insert(service, endpoints)),
+        }
+    }
+
+    /// Takes one object away; settings fall back to their defaults.
+    pub fn remove(&mut self, key: &ObjectKey) {
+        match key {
+            ObjectKey::Settings => self.settings = ClusterSettings::default(),
+            ObjectKey::EndpointsKnown => self.endpoints_known = false,
+            ObjectKey::Node(name) => drop(self.nodes.remove(name)),
+            ObjectKey::Namespace(name) => drop(self.namespaces.remove(name)),
+            ObjectKey::Pool(dialect, name) => drop(self.pools.remove(&(*dialect, name.clone()))),
+            ObjectKey::L2Policy(dialect, name) => drop(self.l2_policies.remove(&(*dialect, name.clone()))),
+            ObjectKey::Service(service) => drop(self.services.remove(service)),
+            ObjectKey::Endpoints(service) => drop(self.endpoints.remove(service)),
+        }
+    }
+
+    /// What turns this wanted state into `next`, or `None` when they are equal.
+    pub fn delta_to(&self, next: &Self) -> Option<Delta> {
+        let (before, after) = (self.by_key(), next.by_key());
+        let remove: Vec<_> = before.keys().filter(|key| !after.contains_key(key)).cloned().collect();
+        let put: Vec<_> = after
+            .into_iter()
+            .filter(|(key, object)| before.get(key) != Some(object))
+            .map(|(_, object)| object)
+            .collect();
+        (!remove.is_empty() || !put.is_empty()).then_some(Delta { remove, put, complete: None })
+    }
+
+    fn by_key(&self) -> BTreeMap<ObjectKey, Object> {
+        self.objects().map(|object| (object.key(), object)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_delta_leads_from_one_state_to_the_other() {
+        let mut one = Wanted::default();
+        one.put(Object::Service(Box::new(Service::bare(ServiceKey::new("default", "gone")))));
+        one.put(Object::Service(Box::new(Service::bare(ServiceKey::new("default", "same")))));
+        let mut two = Wanted { endpoints_known: true, ..Wanted::default() };
+        two.put(Object::Service(Box::new(Service::bare(ServiceKey::new("default", "same")))));
+        two.put(Object::Service(Box::new(Service::bare(ServiceKey::new("default", "new")))));
+        let delta = one.delta_to(&two).unwrap();
+        assert_eq!(delta.remove, [ObjectKey::Service(ServiceKey::new("default", "gone"))]);
+        assert_eq!(delta.put.len(), 2);
+        delta.remove.iter().for_each(|key| one.remove(key));
+        delta.put.into_iter().for_each(|object| one.put(object));
+        assert_eq!(one, two);
+        assert_eq!(one.delta_to(&two), None);
+    }
+}
