@@ -4,4 +4,7 @@
 //! (which node answers for an address) and [`machine`] (a command and a state give a state and events). The part that
 //! touches the world: the replicated log on an embedded database, and its network on QUIC.
 
+pub mod machine;
 pub mod model;
+pub mod runtime;
+pub mod types;

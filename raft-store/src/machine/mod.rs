@@ -1,0 +1,9 @@
+//! `Command + State -> State + Events`: pure, deterministic, the same on every replica.
+
+mod command;
+mod event;
+mod state;
+
+pub use command::{Command, Epoch, Incarnation, NodeReport, Outcome, Proposal, SessionId};
+pub use event::{Event, MoveReason, Record};
+pub use state::{Applied, State};
