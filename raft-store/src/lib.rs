@@ -7,4 +7,5 @@
 pub mod machine;
 pub mod model;
 pub mod runtime;
+pub mod session;
 pub mod types;
