@@ -4,8 +4,11 @@
 //! (which node answers for an address) and [`machine`] (a command and a state give a state and events). The part that
 //! touches the world: the replicated log on an embedded database, and its network on QUIC.
 
+pub mod ipam;
 pub mod machine;
 pub mod model;
+pub mod placement;
+pub mod plan;
 pub mod runtime;
 pub mod session;
 pub mod types;

@@ -101,11 +101,6 @@ pub enum Command {
         /// At most so many planned moves may be begun by this command.
         limit: u32,
     },
-    /// The state becomes that of a saved snapshot. Sessions and ownerships in it are dropped.
-    Restore {
-        /// A saved state, in the snapshot's own format.
-        snapshot: Vec<u8>,
-    },
 }
 
 /// What a running node tells of itself.
@@ -158,7 +153,6 @@ impl Command {
             Self::CloseSession { .. } => "close-session",
             Self::Forget { .. } => "forget",
             Self::Rebalance { .. } => "rebalance",
-            Self::Restore { .. } => "restore",
         }
     }
 }

@@ -126,8 +126,6 @@ pub enum Event {
         /// Which node.
         node: NodeName,
     },
-    /// The state was restored from a snapshot.
-    Restored,
 }
 
 /// Why an address moves to another node.
