@@ -99,6 +99,7 @@ impl<'a> Rules<'a> {
     fn offer_of(&self, service: &Service, dialect: Dialect, held: &[(IpAddr, SpaceId)]) -> Offer {
         match asked(service, dialect) {
             Err(message) => Offer::problem(Pending::new(Reason::InvalidRequest, message)),
+            Ok(asked) if asked.addresses.is_empty() && is_content(service, held) => Offer::default(),
             Ok(Asked { addresses, pool }) if addresses.is_empty() => {
                 let candidates = self.ledger.pools.candidates(service, dialect);
                 let terms = Terms::of(service, dialect);
@@ -255,5 +256,17 @@ impl<'a> Rules<'a> {
         });
         let lowest = space.lowest_free(family).into_iter().chain(shared).min_by_key(|address| space.slot(*address))?;
         self.fits(search, id).then_some((lowest, id))
+    }
+}
+
+/// Whether a service that takes any address has one of every family that it could want.
+fn is_content(service: &Service, held: &[(IpAddr, SpaceId)]) -> bool {
+    let has = |family: &Family| held.iter().any(|(address, _)| Family::of(*address) == *family);
+    match family::declared(service) {
+        Some(families) => families.iter().all(has),
+        None => {
+            has(&Family::V4) && has(&Family::V6)
+                || service.family_policy == FamilyPolicy::SingleStack && !held.is_empty()
+        }
     }
 }

@@ -24,17 +24,22 @@ impl AddressBook {
     /// Gives back what became different, by service.
     pub fn reconcile(&mut self, wanted: &Wanted, touched: &Touched) -> Vec<AllocationChange> {
         let everything = touched.pools || !self.ledger.ready;
-        let mut round = Round::new(self, wanted);
+        let mut round = Round::new(self, wanted, everything);
         if everything {
             round.lift_everything();
         } else {
             let unsettled = mem::take(&mut round.book.unsettled);
             touched.services.union(&unsettled).for_each(|key| round.lift(key));
         }
-        let services = round.served(&touched.services);
+        let services = if everything {
+            round.in_order(wanted.services.values(), &touched.services)
+        } else {
+            let lifted = round.before.keys().filter_map(|key| wanted.services.get(key));
+            round.in_order(lifted, &touched.services)
+        };
         round.resume(&services);
         round.adopt(&services);
-        round.fill(&services, everything);
+        round.fill(&services);
         round.changes()
     }
 }
@@ -45,29 +50,33 @@ struct Before {
     pending: Option<Pending>,
 }
 
+/// The turn of a service: it takes any address, how old it is, what it is called.
+type Place<'a> = (bool, Age, &'a ServiceKey);
+
 struct Round<'a> {
     book: &'a mut AddressBook,
     wanted: &'a Wanted,
+    /// Every service was lifted.
+    everything: bool,
     before: BTreeMap<ServiceKey, Before>,
     /// Addresses that were lifted: somebody may have left, or become easier to share with.
     loosened: BTreeSet<IpAddr>,
     /// Sharing keys under which something was lifted or granted.
     keys: BTreeSet<SharingKey>,
     /// What to fill: those who ask for certain addresses first, then older first.
-    work: BTreeSet<(bool, Age, ServiceKey)>,
-    tried: BTreeSet<ServiceKey>,
+    work: BTreeMap<Place<'a>, &'a Service>,
 }
 
 impl<'a> Round<'a> {
-    fn new(book: &'a mut AddressBook, wanted: &'a Wanted) -> Self {
+    fn new(book: &'a mut AddressBook, wanted: &'a Wanted, everything: bool) -> Self {
         Self {
             book,
             wanted,
+            everything,
             before: BTreeMap::new(),
             loosened: BTreeSet::new(),
             keys: BTreeSet::new(),
-            work: BTreeSet::new(),
-            tried: BTreeSet::new(),
+            work: BTreeMap::new(),
         }
     }
 
@@ -76,16 +85,15 @@ impl<'a> Round<'a> {
         self.book.ledger = Ledger::new(Pools::new(self.wanted));
         self.book.unsettled.clear();
         let mut pending = mem::take(&mut self.book.pending);
-        for (key, grants) in mem::take(&mut self.book.grants) {
-            let pending = pending.remove(&key);
-            self.before.insert(key, Before { grants, pending });
-        }
-        for (key, pending) in pending {
-            self.before.insert(key, Before { grants: Vec::new(), pending: Some(pending) });
-        }
-        for key in self.wanted.services.keys().filter(|key| !self.before.contains_key(key)).collect::<Vec<_>>() {
-            self.before.insert(key.clone(), Before { grants: Vec::new(), pending: None });
-        }
+        let grants = mem::take(&mut self.book.grants).into_iter();
+        self.before = grants
+            .map(|(key, grants)| {
+                let pending = pending.remove(&key);
+                (key, Before { grants, pending })
+            })
+            .collect();
+        let waiting = pending.into_iter();
+        self.before.extend(waiting.map(|(key, wait)| (key, Before { grants: Vec::new(), pending: Some(wait) })));
     }
 
     /// Lifts one service.
@@ -100,15 +108,14 @@ impl<'a> Round<'a> {
         self.before.insert(key.clone(), Before { grants, pending });
     }
 
-    /// The lifted services that are served here: unchanged ones first, then older ones.
-    fn served(&self, changed: &BTreeSet<ServiceKey>) -> Vec<&'a Service> {
-        let mut services: Vec<&Service> = self
-            .before
-            .keys()
-            .filter_map(|key| self.wanted.services.get(key))
-            .filter(|service| is_served(service))
-            .collect();
-        services.sort_by_cached_key(|service| service.age);
+    /// Those of the services that are served here: unchanged ones first, then older ones.
+    fn in_order(
+        &self,
+        services: impl Iterator<Item = &'a Service>,
+        changed: &BTreeSet<ServiceKey>,
+    ) -> Vec<&'a Service> {
+        let mut services: Vec<&Service> = services.filter(|service| is_served(service)).collect();
+        services.sort_by_cached_key(|service| (changed.contains(&service.key), service.age));
         services
     }
 
@@ -119,7 +126,8 @@ impl<'a> Round<'a> {
     /// Lays down again what is still valid.
     fn resume(&mut self, services: &[&'a Service]) {
         for service in services {
-            let grants = self.before.get(&service.key).map(|before| before.grants.clone()).unwrap_or_default();
+            let Some(before) = self.before.get(&service.key) else { continue };
+            let grants = before.grants.clone();
             let mut kept: Vec<(IpAddr, SpaceId)> = Vec::new();
             for grant in grants {
                 if let Some(id) = self.rules().keeps(service, grant.address, Some(&grant.pool), &kept) {
@@ -146,40 +154,31 @@ impl<'a> Round<'a> {
     }
 
     /// Gives services what they miss, and wakes those who wait for what became free.
-    fn fill(&mut self, services: &[&'a Service], everything: bool) {
-        for service in services {
-            self.enqueue(service);
-        }
+    fn fill(&mut self, services: &[&'a Service]) {
+        self.work = services.iter().map(|service| (self.place(service), *service)).collect();
         loop {
-            if !everything {
+            if !self.everything {
                 self.wake();
             }
             if self.work.is_empty() {
                 return;
             }
-            while let Some((_, _, key)) = self.work.pop_first() {
-                let Some(service) = self.wanted.services.get(&key) else { continue };
+            while let Some((_, service)) = self.work.pop_first() {
                 self.fill_one(service);
-                if !everything {
+                if !self.everything {
                     self.wake_by_key();
                 }
             }
         }
     }
 
-    fn enqueue(&mut self, service: &Service) {
-        if self.tried.insert(service.key.clone()) {
-            let takes_any = !self.rules().asks_for_addresses(service);
-            self.work.insert((takes_any, service.age, service.key.clone()));
-        }
+    /// When a service has its turn.
+    fn place(&self, service: &'a Service) -> Place<'a> {
+        (!self.rules().asks_for_addresses(service), service.age, &service.key)
     }
 
     fn fill_one(&mut self, service: &'a Service) {
         let key = &service.key;
-        if !self.before.contains_key(key) {
-            let grants = self.book.grants_of(key).to_vec();
-            self.before.insert(key.clone(), Before { grants, pending: self.book.pending.get(key).cloned() });
-        }
         let offer = self.rules().offer(service, &self.held(key));
         for (address, id) in offer.takes {
             if let Some(terms) = self.settle(service, address, id) {
@@ -200,9 +199,7 @@ impl<'a> Round<'a> {
         let by_address = self.loosened.iter().flat_map(|address| waiting.for_address(*address));
         let woken: Vec<ServiceKey> = by_address.map(|(_, key)| key.clone()).collect();
         let for_any = self.waiting_for_space();
-        for key in woken.into_iter().chain(for_any) {
-            self.enqueue_key(&key);
-        }
+        woken.iter().chain(&for_any).for_each(|key| self.enqueue(key));
         self.wake_by_key();
     }
 
@@ -211,14 +208,17 @@ impl<'a> Round<'a> {
         while let Some(sharing) = self.keys.pop_first() {
             let woken: Vec<ServiceKey> =
                 self.book.ledger.waiting.for_key(&sharing).map(|(_, key)| key.clone()).collect();
-            woken.iter().for_each(|key| self.enqueue_key(key));
+            woken.iter().for_each(|key| self.enqueue(key));
         }
     }
 
-    fn enqueue_key(&mut self, key: &ServiceKey) {
-        if let Some(service) = self.wanted.services.get(key) {
-            self.enqueue(service);
-        }
+    /// Queues a waiting service, unless it had its turn in this round.
+    fn enqueue(&mut self, key: &ServiceKey) {
+        let Some(service) = self.wanted.services.get(key).filter(|_| !self.before.contains_key(key)) else { return };
+        let grants = self.book.grants_of(key).to_vec();
+        let pending = self.book.pending.get(key).cloned();
+        self.before.insert(key.clone(), Before { grants, pending });
+        self.work.insert(self.place(service), service);
     }
 
     /// Who takes any address and may get one that became free: the oldest, one for each such address.
@@ -233,7 +233,7 @@ impl<'a> Round<'a> {
         if open.is_empty() {
             return Vec::new();
         }
-        let untried = ledger.waiting.for_any().filter(|(_, key)| !self.tried.contains(key));
+        let untried = ledger.waiting.for_any().filter(|(_, key)| !self.before.contains_key(key));
         let helped = untried
             .filter(|(_, key)| self.wanted.services.get(key).is_some_and(|service| self.may_help(service, &open)));
         helped.map(|(_, key)| key.clone()).take(free.len()).collect()
@@ -268,7 +268,13 @@ impl<'a> Round<'a> {
     }
 
     /// What is different now.
-    fn changes(self) -> Vec<AllocationChange> {
+    fn changes(mut self) -> Vec<AllocationChange> {
+        // A look at everything does not list services that had nothing.
+        if self.everything {
+            let now = self.book.grants.keys().chain(self.book.pending.keys());
+            let fresh: Vec<ServiceKey> = now.filter(|key| !self.before.contains_key(key)).cloned().collect();
+            self.before.extend(fresh.into_iter().map(|key| (key, Before { grants: Vec::new(), pending: None })));
+        }
         let book = self.book;
         let changes = self.before.into_iter().filter_map(|(service, before)| {
             let after = book.grants_of(&service);

@@ -98,7 +98,10 @@ struct Effect {
 impl Effect {
     fn note(&mut self, key: &ObjectKey) {
         match key {
-            ObjectKey::Settings => {}
+            ObjectKey::Settings
+            | ObjectKey::BgpPeer(..)
+            | ObjectKey::BgpAdvertisement(..)
+            | ObjectKey::BgpOverride(_) => {}
             ObjectKey::EndpointsKnown | ObjectKey::Node(_) | ObjectKey::L2Policy(..) => self.everywhere = true,
             ObjectKey::Namespace(_) | ObjectKey::Pool(..) => {
                 self.touched.pools = true;

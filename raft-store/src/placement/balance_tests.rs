@@ -266,7 +266,7 @@ fn weights_are_shares() {
 
 #[test]
 fn nested_eligibility_is_optimal_at_once() {
-    // Two items may go anywhere, two only to the first node; were the free ones placed first, both would collide.
+    // Two items may go anywhere, two only to the first node.
     let items = [0, 0, 1, 1].map(|class| Item { class, owner: None });
     let problem = Problem {
         weights: vec![1; 2],
@@ -306,6 +306,18 @@ fn items_on_a_fallback_stay_until_rebalancing() {
     let moves = rebalance(&problem, 10);
     apply(&mut problem, &moves);
     assert_eq!(loads(&problem), [2, 2, 0, 0]);
+}
+
+#[test]
+fn items_on_a_fallback_weigh_on_their_node() {
+    let item = |class, owner| Item { class, owner };
+    let problem = Problem {
+        weights: vec![1; 3],
+        classes: vec![vec![0], vec![1, 2]],
+        fallbacks: vec![vec![1]],
+        items: vec![item(0, Some(1)), item(0, Some(1)), item(1, None), item(1, None)],
+    };
+    assert!(assign_orphans(&problem).iter().all(|one| one.to == 2));
 }
 
 #[test]

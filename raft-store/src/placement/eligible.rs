@@ -197,10 +197,13 @@ impl<'a> Eligibility<'a> {
     fn judge(&mut self, circumstances: Circumstances) -> Verdict {
         let Circumstances { policies, subnets, local, refused, blocked } = circumstances;
         let ground = if blocked.is_some() { Arc::default() } else { self.ground(policies, subnets) };
-        let may = |node: &u32| after_ground(*node, local.as_deref(), &refused).is_none();
-        let footings = (0_u32..).zip(&ground.nodes).filter_map(|(node, found)| Some((node, found.as_ref().ok()?)));
-        let eligible: Vec<(u32, u32)> =
-            footings.filter(|(node, _)| may(node)).map(|(node, footing)| (node, footing.score)).collect();
+        let footing = |node: u32| Some((node, ground.nodes.get(node as usize)?.as_ref().ok()?.score));
+        let candidates: Vec<u32> = match &local {
+            Some(nodes) => nodes.clone(),
+            None => (0..self.nodes.len()).filter_map(|node| u32::try_from(node).ok()).collect(),
+        };
+        let may = candidates.into_iter().filter(|node| after_ground(*node, local.as_deref(), &refused).is_none());
+        let eligible: Vec<(u32, u32)> = may.filter_map(footing).collect();
         let top = eligible.iter().map(|(_, score)| *score).max().unwrap_or(0);
         let pick = |preferred: bool| -> Arc<[u32]> {
             eligible.iter().filter(|(_, score)| (*score == top) == preferred).map(|(node, _)| *node).collect()

@@ -328,6 +328,13 @@ fn local_policy_asks_for_a_ready_backend_on_the_node() {
     assert_eq!(lab.verdict(ADDRESS, &[&local]).nobody(), Some(Ineligible::NoLocalBackend));
     lab.wanted.endpoints.clear();
     assert_eq!(lab.verdict(ADDRESS, &[&local]).nobody(), Some(Ineligible::NoLocalBackend));
+
+    // A backend on a node that nobody knows keeps its own service silent, and no other on the address.
+    lab.endpoints("web", &[endpoint("stranger", true)]);
+    let mut silent = service("silent");
+    silent.class = Some("example.com/other".into());
+    assert_eq!(lab.verdict(ADDRESS, &[&local, &silent]).nobody(), Some(Ineligible::NoLocalBackend));
+    assert_eq!(lab.nodes(&[&local, &service("other")]), [0, 1]);
 }
 
 #[test]
@@ -393,7 +400,7 @@ fn services_that_share_an_address_agree_on_its_nodes() {
     lab.put(L2Policy { service_selectors: by_name("also"), ..policy("also", Dialect::Native) });
     lab.endpoints("one", &[endpoint("a", true), endpoint("b", true)]);
     lab.endpoints("also", &[endpoint("a", true)]);
-    assert_eq!(lab.nodes(&[&first, &second]), [0]);
+    assert_eq!((lab.nodes(&[&first, &second]), lab.nodes(&[&second, &first])), (vec![0], vec![0]));
     lab.endpoints("also", &[]);
     assert_eq!(lab.nodes(&[&first, &second]), [0, 1], "one without any backend does not take the other down");
 }

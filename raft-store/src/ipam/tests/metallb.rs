@@ -168,9 +168,15 @@ fn dual_stack_comes_from_one_pool() {
 #[test]
 fn a_second_family_is_added_from_the_same_pool() {
     let mut world = World::new([metallb("a", &["10.0.0.0/24"]), metallb("b", &["fd00::/64"])]);
-    world.set([dual(service("a"), FamilyPolicy::PreferDualStack)]);
+    for _ in 0..2 {
+        world.set([dual(service("a"), FamilyPolicy::PreferDualStack)]);
+        assert_eq!(world.has("a"), "10.0.0.0", "one is enough, and stays enough");
+    }
     world.set_pools([metallb("a", &["10.0.0.0/24", "fd01::/64"])]);
     assert_eq!(world.has("a"), "10.0.0.0 fd01::");
+    world.set([dual(service("a"), FamilyPolicy::RequireDualStack)]);
+    world.set_pools([metallb("a", &["10.0.0.0/24"])]);
+    assert_eq!(world.has("a"), "10.0.0.0 +FamilyUnavailable", "what is valid stays");
 }
 
 #[test]

@@ -85,14 +85,14 @@ fn a_key_without_a_request_joins_where_it_can() {
 
 #[test]
 fn who_changes_so_that_sharing_ends_goes_itself() {
-    let mut world = World::new([cilium("p", &["10.0.0.0/24"])]);
-    world.set([aged(sharing(ports(service("a"), &[80]), "k", &[]), 1)]);
-    world.set([aged(sharing(ports(service("b"), &[81]), "k", &[]), 2)]);
-    for (pools, changed) in [(false, &["10.0.0.1", "10.0.0.0"]), (true, &["10.0.0.1", "10.0.0.0"])] {
+    for pools in [false, true] {
+        let mut world = World::new([cilium("p", &["10.0.0.0/24"])]);
+        world.set([aged(sharing(ports(service("a"), &[80]), "k", &[]), 1)]);
+        world.set([aged(sharing(ports(service("b"), &[81]), "k", &[]), 2)]);
         let clashing = aged(sharing(ports(service("a"), &[80, 81]), "k", &[]), 1);
         world.wanted.services.insert(key("a"), clashing);
         world.look(pools, [key("a")]);
-        assert_eq!(world.all(&["a", "b"]), *changed, "the older one changed, so it goes");
+        assert_eq!(world.all(&["a", "b"]), ["10.0.0.1", "10.0.0.0"], "the older one changed, so it goes");
     }
 }
 
