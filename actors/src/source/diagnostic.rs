@@ -168,6 +168,8 @@ impl<'a> Report<'a> {
             found.pop();
         }
         let object = self.object();
+        // A line of a Secret may hold a password, which does not belong on a screen or in a log.
+        let secret = object.as_deref().is_some_and(|object| object.starts_with("Secret "));
         let file = self.files[place.file as usize].path.clone();
         let (excerpt, column, width) = self.excerpt(place);
         found.push(Diagnostic {
@@ -179,7 +181,7 @@ impl<'a> Report<'a> {
             message,
             hint,
             object,
-            excerpt: Some(excerpt),
+            excerpt: (!secret).then_some(excerpt),
         });
     }
 

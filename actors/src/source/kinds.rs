@@ -37,7 +37,7 @@ const V1: &[&str] = &["v1"];
 const V2: &[&str] = &["v2alpha1", "v2"];
 const BETA: &[&str] = &["v1beta1"];
 
-const KINDS: [Kind; 24] = [
+static KINDS: [Kind; 24] = [
     kind(NATIVE, ALPHA, "Cluster", NameRule::Subdomain, native_cluster::read),
     kind(NATIVE, ALPHA, "IPPool", NameRule::Subdomain, native_pool::read),
     kind(NATIVE, ALPHA, "L2Policy", NameRule::Subdomain, native_policy::read),
@@ -109,8 +109,7 @@ const PASSED_OVER: [(&str, &[&str]); 3] = [
 ];
 
 /// Reads one document.
-pub(super) fn read_document(node: &Node, report_cx: Cx, objects: &mut Objects) {
-    let cx = report_cx;
+pub(super) fn read_document(node: &Node, cx: Cx, objects: &mut Objects) {
     cx.report.enter(None);
     if !matches!(node.value, Value::Mapping(_)) {
         let hint = "a manifest begins with `apiVersion:` and `kind:`".to_owned();
@@ -172,7 +171,7 @@ fn read_object(node: &Node, kind: &Kind, version: &str, cx: Cx, objects: &mut Ob
 fn find(node: &Node, group: &str, version: &str, kind: &str, cx: Cx) -> Option<&'static Kind> {
     let place = |field| node.get(field).map_or(node.place, |node| node.place);
     let groups = [NATIVE, CILIUM, METALLB, DISCOVERY];
-    let of_group: Vec<&'static Kind> = KINDS_REF.iter().filter(|known| known.group == group).collect();
+    let of_group: Vec<&'static Kind> = KINDS.iter().filter(|known| known.group == group).collect();
     if of_group.is_empty() {
         if let Some(meant) = near_miss(group, groups).filter(|_| !group.is_empty()) {
             let message = format!("unknown API group `{}`", crop(group));
@@ -192,17 +191,15 @@ fn find(node: &Node, group: &str, version: &str, kind: &str, cx: Cx) -> Option<&
         return None;
     }
     let ignored = PASSED_OVER.iter().find(|(name, _)| *name == group).map_or(&[][..], |(_, kinds)| kinds);
-    if !ignored.contains(&kind) && !(group == DISCOVERY) {
+    if !ignored.contains(&kind) && group != DISCOVERY {
         unknown_kind(group, kind, &of_group, place("kind"), cx);
     }
     None
 }
 
-static KINDS_REF: &[Kind] = &KINDS;
-
 fn unknown_kind(group: &str, kind: &str, of_group: &[&'static Kind], place: super::diagnostic::Place, cx: Cx) {
     let names: Vec<&str> = of_group.iter().map(|known| known.name).collect();
-    let elsewhere = KINDS_REF.iter().find(|known| known.name == kind);
+    let elsewhere = KINDS.iter().find(|known| known.name == kind);
     let hint = match (near_miss(kind, names.iter().copied()), elsewhere) {
         (Some(meant), _) => format!("did you mean `{meant}`?"),
         (None, Some(other)) => {

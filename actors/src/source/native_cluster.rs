@@ -6,7 +6,9 @@ use quorumlb_raft_store::model::{
     ClusterSettings, Fencing, Interface, Liveness, Node as WantedNode, NodeName, Rebalance,
 };
 
-use super::decode::{Cx, Fields, choice, crop, duration_in, int, labels, mapping, network, socket, text};
+use super::decode::{
+    Cx, Fields, choice, crop, duration_in, int, labels, mapping, network, socket, text, text_or_number,
+};
 use super::diagnostic::Place;
 use super::objects::{Head, Objects};
 use super::yaml::Node;
@@ -17,8 +19,12 @@ const DEFAULT_PORT: u16 = 7473;
 const INTERFACE_NAME_MAX: usize = 15;
 
 pub(super) fn read(fields: &Fields, head: &Head, objects: &mut Objects) -> Option<()> {
-    // There can be only one, whatever its name.
-    let new = objects.claim(head.kind, "", head.meta.place, fields.cx);
+    let first = objects.settings.is_none();
+    let new = objects.claim(head.kind, &head.meta.name, head.meta.place, fields.cx);
+    if new && !first {
+        let hint = "one Cluster holds all the nodes; join them".to_owned();
+        fields.cx.report.error(head.meta.place, "there is a second Cluster in the input", hint);
+    }
     let spec = |node: &Node, cx: Cx| mapping(node, cx, |spec| Some((settings(spec), spec.list("nodes", wanted_node))));
     let (settings, nodes) = fields.need("spec", spec)?;
     for (node, place) in nodes {
@@ -26,7 +32,7 @@ pub(super) fn read(fields: &Fields, head: &Head, objects: &mut Objects) -> Optio
             objects.nodes.push(node);
         }
     }
-    if new {
+    if first {
         objects.settings = Some(settings);
     }
     Some(())
@@ -76,7 +82,7 @@ fn rebalance(node: &Node, cx: Cx) -> Option<Rebalance> {
         let default = Rebalance::default();
         let after = fields.or("after", default.after, duration_in(Duration::ZERO..=Duration::from_secs(86_400)));
         let pace_per_second = fields.or("pace", default.pace_per_second, |node, cx| {
-            let pace = text(node, cx)?;
+            let pace = text_or_number(node, cx)?;
             let number = pace.strip_suffix("/s").and_then(|number| number.parse().ok());
             if let Some(number @ 1..=1000) = number {
                 return Some(number);

@@ -7,7 +7,7 @@ use quorumlb_raft_store::model::{AddressKinds, Dialect, InterfaceMatch, L2Policy
 use super::cilium_l2::pattern;
 use super::decode::{Cx, Fields, boolean, choice, int, mapping, selector, selectors, text};
 use super::objects::{Head, Objects, Target};
-use super::yaml::Node;
+use super::yaml::{Node, Value};
 
 pub(super) fn read(fields: &Fields, head: &Head, objects: &mut Objects) -> Option<()> {
     let new = objects.claim(head.kind, &head.meta.name, head.meta.place, fields.cx);
@@ -28,7 +28,7 @@ fn policy(spec: &Fields, head: &Head, objects: &mut Objects) -> L2Policy {
     let kinds = spec.get("addresses", |node, cx| {
         let words = [("LoadBalancer", Kind::LoadBalancer), ("External", Kind::External)];
         let kinds = super::decode::list(node, cx, choice(&words))?;
-        if kinds.is_empty() {
+        if matches!(&node.value, Value::Sequence(items) if items.is_empty()) {
             cx.report.warning(
                 node.place,
                 "the policy announces nothing",

@@ -72,7 +72,8 @@ pub(super) fn parse(file: u32, text: &str, report: &Report) -> Vec<Node> {
     let mut documents = Vec::new();
     for (first_line, chunk) in split(text) {
         let parser = Parser::new_from_str(chunk);
-        let mut reader = Reader { parser, file, first_line, anchors: BTreeMap::new(), budget: &mut budget, report };
+        let mut reader =
+            Reader { parser, chunk, file, first_line, anchors: BTreeMap::new(), budget: &mut budget, report };
         loop {
             match reader.document() {
                 Ok(Some(node)) if matches!(node.value, Value::Null) => {}
@@ -125,6 +126,7 @@ fn split(text: &str) -> Vec<(u32, &str)> {
 
 struct Reader<'a, 'r> {
     parser: Parser<'a, StrInput<'a>>,
+    chunk: &'a str,
     file: u32,
     first_line: u32,
     anchors: BTreeMap<usize, (Node, usize)>,
@@ -166,9 +168,12 @@ impl Reader<'_, '_> {
 
     fn syntax(&self, error: &ScanError) -> Failure {
         let mark = *error.marker();
-        let place = self.place(&Span::empty(mark));
         let info = error.info();
-        let hint = if info.contains("tab") {
+        let ended = mark.index() >= self.chunk.trim_end().chars().count();
+        let place = if ended { self.end() } else { self.place(&Span::empty(mark)) };
+        let hint = if ended {
+            "the text ends too early: a bracket, a quote or a value is missing"
+        } else if info.contains("tab") {
             "indent with spaces; YAML does not allow tabs there"
         } else if info.contains("eof") || info.contains("end of stream") || info.contains("expected ',' or") {
             "the text ends too early or a bracket or quote is not closed"
@@ -176,6 +181,14 @@ impl Reader<'_, '_> {
             "check indentation, quotes and brackets here and on the line before"
         };
         Failure(place, format!("this is not YAML: {info}"), Some(hint.to_owned()))
+    }
+
+    /// Behind the last character of the document.
+    fn end(&self) -> Place {
+        let text = self.chunk.trim_end();
+        let line = self.first_line + text.matches('\n').count() as u32 + 1;
+        let column = text.rsplit('\n').next().unwrap_or("").chars().count() as u32 + 1;
+        Place { file: self.file, line, column, width: 1 }
     }
 
     fn node(&mut self, event: Event<'static>, span: Span, depth: usize) -> Result<Node, Failure> {

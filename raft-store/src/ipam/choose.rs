@@ -73,6 +73,9 @@ impl<'a> Rules<'a> {
 
     /// Whether the service asks for certain addresses.
     pub(super) fn asks_for_addresses(&self, service: &Service) -> bool {
+        if request::is_silent(service) {
+            return false;
+        }
         let asks = |dialect| asked(service, dialect).is_ok_and(|asked| !asked.addresses.is_empty());
         self.dialects(service).into_iter().any(asks)
     }
@@ -260,7 +263,7 @@ impl<'a> Rules<'a> {
 }
 
 /// Whether a service that takes any address has one of every family that it could want.
-fn is_content(service: &Service, held: &[(IpAddr, SpaceId)]) -> bool {
+pub(super) fn is_content(service: &Service, held: &[(IpAddr, SpaceId)]) -> bool {
     let has = |family: &Family| held.iter().any(|(address, _)| Family::of(*address) == *family);
     match family::declared(service) {
         Some(families) => families.iter().all(has),

@@ -10,7 +10,7 @@ use std::mem;
 use std::net::IpAddr;
 
 use super::book::{AddressBook, AllocationChange, Grant, Touched};
-use super::choose::{Rules, Search};
+use super::choose::{Rules, Search, is_content};
 use super::fit::is_served;
 use super::ledger::{Ledger, SharingKey};
 use super::pools::{Pools, SpaceId};
@@ -37,7 +37,7 @@ impl AddressBook {
             let lifted = round.before.keys().filter_map(|key| wanted.services.get(key));
             round.in_order(lifted, &touched.services)
         };
-        round.resume(&services);
+        let services = round.resume(services);
         round.adopt(&services);
         round.fill(&services);
         round.changes()
@@ -123,19 +123,21 @@ impl<'a> Round<'a> {
         Rules { wanted: self.wanted, ledger: &self.book.ledger }
     }
 
-    /// Lays down again what is still valid.
-    fn resume(&mut self, services: &[&'a Service]) {
-        for service in services {
-            let Some(before) = self.before.get(&service.key) else { continue };
-            let grants = before.grants.clone();
-            let mut kept: Vec<(IpAddr, SpaceId)> = Vec::new();
+    /// Lays down again what is still valid. Gives back the services that may need more.
+    fn resume(&mut self, services: Vec<&'a Service>) -> Vec<&'a Service> {
+        let mut kept: Vec<(IpAddr, SpaceId)> = Vec::new();
+        let resume_one = |service: &&'a Service| {
+            kept.clear();
+            let grants = self.before.get(&service.key).map(|before| before.grants.clone()).unwrap_or_default();
             for grant in grants {
                 if let Some(id) = self.rules().keeps(service, grant.address, Some(&grant.pool), &kept) {
                     kept.push((grant.address, id));
                     self.settle(service, grant.address, id);
                 }
             }
-        }
+            !request::is_silent(service) || !is_content(service, &kept)
+        };
+        services.into_iter().filter(resume_one).collect()
     }
 
     /// Takes over what a service's status says it has. What it has from the book counts more.
@@ -181,9 +183,7 @@ impl<'a> Round<'a> {
         let key = &service.key;
         let offer = self.rules().offer(service, &self.held(key));
         for (address, id) in offer.takes {
-            if let Some(terms) = self.settle(service, address, id) {
-                self.keys.insert(terms);
-            }
+            self.settle(service, address, id);
         }
         self.book.ledger.waiting.remove(key);
         self.book.pending.remove(key);
@@ -250,15 +250,16 @@ impl<'a> Round<'a> {
         })
     }
 
-    /// Enters an address of a service, and tells its sharing key.
-    fn settle(&mut self, service: &Service, address: IpAddr, id: SpaceId) -> Option<SharingKey> {
+    /// Enters an address of a service. Who waits under its sharing key may join there.
+    fn settle(&mut self, service: &Service, address: IpAddr, id: SpaceId) {
         let pool = &self.book.ledger.pools.get(id).pool;
         let key = (pool.dialect, pool.name.clone());
         let terms = Terms::of(service, pool.dialect);
-        let sharing = terms.as_ref().map(|terms| (terms.dialect, terms.key.clone()));
+        if let Some(terms) = terms.as_ref().filter(|_| !self.everything) {
+            self.keys.insert((terms.dialect, terms.key.clone()));
+        }
         self.book.ledger.settle(address, id, service.key.clone(), terms);
         self.book.enter(&service.key, address, key);
-        sharing
     }
 
     /// What a service holds, each address with the pool that it is held from.

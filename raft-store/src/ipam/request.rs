@@ -72,6 +72,13 @@ fn metallb(service: &Service) -> Result<Vec<IpAddr>, String> {
     }
 }
 
+/// Whether the service asks for no address at all, in any way.
+pub(super) fn is_silent(service: &Service) -> bool {
+    let requests = &service.requests;
+    let lists = [&requests.native, &requests.cilium, &requests.metallb];
+    requests.invalid.is_empty() && requests.load_balancer_ip.is_none() && lists.iter().all(|list| list.is_empty())
+}
+
 /// Whether the service has something to say to this dialect alone, apart from naming a pool.
 pub(super) fn speaks_to(service: &Service, dialect: Dialect) -> bool {
     let requests = &service.requests;

@@ -82,7 +82,8 @@ impl Tail {
         while self.entries.back().is_some_and(|cached| cached.entry.log_id.index >= after.next_index()) {
             self.bytes -= self.entries.pop_back().map_or(0, |cached| cached.bytes);
         }
-        self.last = after.max(self.purged);
+        // Openraft may name an entry behind the end: then there is nothing to cut off.
+        self.last = after.min(self.last).max(self.purged);
     }
 
     /// Drops everything up to `upto`, also when the log does not reach that far.

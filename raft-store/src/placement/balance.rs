@@ -74,7 +74,7 @@ pub fn rebalance(problem: &Problem, limit: usize) -> Vec<Move> {
         let before = count;
         count = strays.len() + away(relief.board(), &home, &path, count - strays.len());
         if count > limit && before > 0 {
-            relief.undo(&path);
+            relief = relief.undo(&path);
             break;
         }
     }

@@ -108,10 +108,12 @@ pub(super) struct Step {
 
 /// Relieves the most loaded nodes, path by path, until none can be relieved.
 ///
-/// A path starts at one of the nodes with the costliest filled slot and is as short as any from those. When no path
-/// leads from them to a cheaper slot, then everything they reach is as full as they are and what is there can go
-/// nowhere else: that set of nodes is settled and left out of later searches. So each search either improves the
-/// board or settles a node, and the whole ends at the optimum.
+/// A round starts at all nodes that have the costliest filled slot and searches breadth first for the nearest nodes
+/// with a cheaper free one. If there are some, paths are traced back from them, the cheapest first, until every source
+/// is relieved or no path of this length is left; each node and group is looked through once in all of this (a
+/// blocking flow on the layers of the search). If there are none, then everything that was reached is as full as the
+/// sources, and what is there can go nowhere else: those nodes are settled and left out from then on. So every round
+/// improves the board or settles a node, and the whole ends at the optimum.
 pub(super) struct Relief {
     board: Board,
     /// For each node the groups it is a member of, and its position there.
@@ -119,17 +121,27 @@ pub(super) struct Relief {
     /// Nodes that are not settled, by their last filled slot.
     open: BTreeSet<(Slot, u32)>,
     settled: Vec<bool>,
-    /// The search that a node or group was last seen in.
-    node_seen: Vec<u32>,
-    group_seen: Vec<u32>,
-    search: u32,
-    /// How a node was reached in this search.
-    reached_by: Vec<Option<Step>>,
+    /// The number of this round; marks from earlier ones do not count.
+    round: u32,
+    nodes: Vec<Mark>,
+    groups: Vec<Mark>,
+    /// Nodes that gave all they could in the round numbered here.
+    spent: Vec<u32>,
+    /// What the sources of this round have to get below.
+    top: Slot,
+    /// Nodes that can take one in this round, by the slot they would fill.
+    sinks: BinaryHeap<Reverse<(Slot, u32)>>,
 }
 
-enum Found {
-    Path(u32),
-    Closed(Vec<u32>),
+/// Where a round has been.
+#[derive(Clone, Copy, Debug, Default)]
+struct Mark {
+    /// The round that this mark is of.
+    round: u32,
+    /// Steps from the nearest source; for a group, of the members that it can hand to.
+    layer: u32,
+    /// How many groups of the node, or members of the group, are used up.
+    next: u32,
 }
 
 impl Relief {
@@ -146,10 +158,12 @@ impl Relief {
             groups_of,
             open: indexes.map(|node| (board.slot(node), node)).collect(),
             settled: vec![false; nodes],
-            node_seen: vec![0; nodes],
-            group_seen: vec![0; board.groups.len()],
-            search: 0,
-            reached_by: vec![None; nodes],
+            round: 0,
+            nodes: vec![Mark::default(); nodes],
+            groups: vec![Mark::default(); board.groups.len()],
+            spent: vec![0; nodes],
+            top: Slot { count: 0, weight: 1 },
+            sinks: BinaryHeap::new(),
             board,
         }
     }
@@ -162,92 +176,133 @@ impl Relief {
     /// Takes one relief path and returns its moves, or `None` at the optimum.
     pub(super) fn next_path(&mut self) -> Option<Vec<Step>> {
         loop {
-            let &(top, _) = self.open.last()?;
-            if top.count == 0 {
+            while let Some(Reverse((_, sink))) = self.sinks.pop() {
+                let Some(path) = self.trace(sink) else { continue };
+                self.apply(&path);
+                self.offer(sink);
+                return Some(path);
+            }
+            self.top = self.open.last()?.0;
+            if self.top.count == 0 {
                 return None;
             }
-            match self.search(top) {
-                Found::Path(end) => {
-                    let path = self.path_to(end);
-                    self.apply(&path);
-                    return Some(path);
-                }
-                Found::Closed(nodes) => {
-                    for node in nodes {
-                        self.open.remove(&(self.board.slot(node), node));
-                        self.settled[node as usize] = true;
-                    }
-                }
-            }
-        }
-    }
-
-    /// Takes a path back.
-    pub(super) fn undo(&mut self, path: &[Step]) {
-        let back: Vec<Step> = path.iter().map(|step| Step { from: step.to, to: step.from, ..*step }).collect();
-        self.apply(&back);
-    }
-
-    fn apply(&mut self, path: &[Step]) {
-        for &step in path {
-            for node in [step.from, step.to] {
+            for node in self.search() {
                 self.open.remove(&(self.board.slot(node), node));
-            }
-            self.board.shift(step);
-            for node in [step.from, step.to] {
-                self.open.insert((self.board.slot(node), node));
+                self.settled[node as usize] = true;
             }
         }
     }
 
-    /// Breadth first from all nodes with the costliest slot, layer by layer: the cheapest slot in the first layer
-    /// that has one below `top`.
-    fn search(&mut self, top: Slot) -> Found {
-        self.search += 1;
-        let mut layer: Vec<u32> = self.open.range((top, 0)..).map(|(_, node)| *node).collect();
-        for &node in &layer {
-            self.node_seen[node as usize] = self.search;
-            self.reached_by[node as usize] = None;
+    /// Takes the last path back. Nothing else may follow.
+    pub(super) fn undo(mut self, path: &[Step]) -> Self {
+        let back: Vec<Step> = path.iter().rev().map(|step| Step { from: step.to, to: step.from, ..*step }).collect();
+        self.apply(&back);
+        self
+    }
+
+    /// Only the ends of a path have another load afterwards.
+    fn apply(&mut self, path: &[Step]) {
+        let ends = path.first().map(|step| step.from).into_iter().chain(path.last().map(|step| step.to));
+        for node in ends.clone() {
+            self.open.remove(&(self.board.slot(node), node));
         }
-        let mut reached = Vec::new();
+        for &step in path {
+            self.board.shift(step);
+        }
+        for node in ends {
+            self.open.insert((self.board.slot(node), node));
+        }
+    }
+
+    /// Makes the node a sink if it can take one in this round.
+    fn offer(&mut self, node: u32) {
+        let slot = self.board.slot_after(node);
+        if slot < self.top {
+            self.sinks.push(Reverse((slot, node)));
+        }
+    }
+
+    /// Breadth first from all nodes with the costliest slot until a layer has sinks. Returns the nodes that were
+    /// reached when there are none at all.
+    fn search(&mut self) -> Vec<u32> {
+        self.round += 1;
+        let mut layer: Vec<u32> = self.open.range((self.top, 0)..).map(|(_, node)| *node).collect();
+        for &node in &layer {
+            self.nodes[node as usize] = Mark { round: self.round, layer: 0, next: 0 };
+        }
+        let (mut reached, mut depth) = (Vec::new(), 0);
         while !layer.is_empty() {
+            depth += 1;
             let mut next = Vec::new();
             for &node in &layer {
-                self.expand(node, &mut next);
+                self.expand(node, depth, &mut next);
+            }
+            next.iter().for_each(|node| self.offer(*node));
+            if !self.sinks.is_empty() {
+                return Vec::new();
             }
             reached.append(&mut layer);
-            let slots = next.iter().map(|&node| (self.board.slot_after(node), node));
-            if let Some((_, end)) = slots.filter(|(slot, _)| *slot < top).min() {
-                return Found::Path(end);
-            }
             layer = next;
         }
-        Found::Closed(reached)
+        reached
     }
 
     /// Adds the nodes that an address could go to directly from this one and that were not seen yet.
-    fn expand(&mut self, from: u32, next: &mut Vec<u32>) {
+    fn expand(&mut self, from: u32, depth: u32, next: &mut Vec<u32>) {
+        let mark = Mark { round: self.round, layer: depth, next: 0 };
         for &(id, position) in &self.groups_of[from as usize] {
             let group = &self.board.groups[id as usize];
-            if group.held[position as usize] == 0 || self.group_seen[id as usize] == self.search {
+            if self.groups[id as usize].round == self.round || group.held[position as usize] == 0 {
                 continue;
             }
-            self.group_seen[id as usize] = self.search;
+            self.groups[id as usize] = mark;
             for &to in &group.members {
-                if self.node_seen[to as usize] == self.search || self.settled[to as usize] {
+                if self.nodes[to as usize].round == self.round || self.settled[to as usize] {
                     continue;
                 }
-                self.node_seen[to as usize] = self.search;
-                self.reached_by[to as usize] = Some(Step { group: id, from, to });
+                self.nodes[to as usize] = mark;
                 next.push(to);
             }
         }
     }
 
-    fn path_to(&self, end: u32) -> Vec<Step> {
-        let first = self.reached_by[end as usize];
-        let mut path: Vec<Step> = std::iter::successors(first, |step| self.reached_by[step.from as usize]).collect();
+    /// A path from a source to the sink along the layers, or `None` when none is left. Nodes that lead to no source
+    /// are spent, and so is the source.
+    fn trace(&mut self, sink: u32) -> Option<Vec<Step>> {
+        let (mut path, mut node) = (Vec::new(), sink);
+        while self.nodes[node as usize].layer > 0 {
+            if let Some((group, from)) = self.giver(node) {
+                path.push(Step { group, from, to: node });
+                node = from;
+            } else {
+                self.spent[node as usize] = self.round;
+                let dead_end: Step = path.pop()?;
+                node = dead_end.to;
+            }
+        }
+        self.spent[node as usize] = self.round;
         path.reverse();
-        path
+        Some(path)
+    }
+
+    /// A node one layer nearer to the sources that can hand an address to this one, and of which group.
+    fn giver(&mut self, to: u32) -> Option<(u32, u32)> {
+        let Mark { layer, round, .. } = self.nodes[to as usize];
+        while let Some(&(id, _)) = self.groups_of[to as usize].get(self.nodes[to as usize].next as usize) {
+            let mark = &mut self.groups[id as usize];
+            let group = &self.board.groups[id as usize];
+            while mark.round == round && mark.layer == layer {
+                let position = mark.next as usize;
+                let Some(&from) = group.members.get(position) else { break };
+                let of = self.nodes[from as usize];
+                let nearer = of.round == round && of.layer + 1 == layer && self.spent[from as usize] != round;
+                if nearer && group.held[position] > 0 {
+                    return Some((id, from));
+                }
+                mark.next += 1;
+            }
+            self.nodes[to as usize].next += 1;
+        }
+        None
     }
 }

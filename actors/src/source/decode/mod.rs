@@ -130,7 +130,10 @@ impl<'n, 'a> Fields<'n, 'a> {
                 match close {
                     // The near miss is reported as an unknown field, which says it all.
                     Some(_) => {}
-                    None => self.cx.report.error(self.place, format!("the field `{name}` is missing here"), None),
+                    None => {
+                        let hint = format!("add `{name}:`");
+                        self.cx.report.error(self.place, format!("the field `{name}` is missing here"), hint);
+                    }
                 }
                 None
             }

@@ -125,6 +125,16 @@ fn a_waiting_service_joins_an_address_that_its_key_gets() {
 }
 
 #[test]
+fn a_waiting_service_joins_a_holder_that_takes_up_its_key() {
+    let mut world = World::new([cilium("p", &["10.0.0.1/32"])]);
+    world.set([ports(service("holder"), &[80])]);
+    world.set([sharing(ports(service("waits"), &[81]), "k", &[])]);
+    assert_eq!(world.has("waits"), "+OutOfAddresses");
+    world.set([sharing(ports(service("holder"), &[80]), "k", &[])]);
+    assert_eq!(world.all(&["holder", "waits"]), ["10.0.0.1", "10.0.0.1"]);
+}
+
+#[test]
 fn a_pool_that_does_not_serve_the_service_is_not_joined() {
     let mut world = World::new([
         for_tier(cilium("front", &["10.0.0.0/24"]), "front"),
