@@ -10,3 +10,6 @@ mod state;
 pub use command::{Command, Epoch, Incarnation, NodeReport, Outcome, Proposal, SessionId};
 pub use event::{Event, MoveReason, Record};
 pub use state::{Applied, MemberState, Moving, Ownership, Session, State};
+
+#[cfg(test)]
+mod tests;
