@@ -176,9 +176,14 @@ impl Relief {
     /// Takes one relief path and returns its moves, or `None` at the optimum.
     pub(super) fn next_path(&mut self) -> Option<Vec<Step>> {
         loop {
-            while let Some(Reverse((_, sink))) = self.sinks.pop() {
-                let Some(path) = self.trace(sink) else { continue };
+            while let Some(Reverse((slot, sink))) = self.sinks.pop() {
+                if slot >= self.top {
+                    self.sinks.clear();
+                    break;
+                }
+                let Some((source, path)) = self.trace(sink) else { continue };
                 self.apply(&path);
+                self.spend(source);
                 self.offer(sink);
                 return Some(path);
             }
@@ -237,7 +242,8 @@ impl Relief {
             for &node in &layer {
                 self.expand(node, depth, &mut next);
             }
-            next.iter().for_each(|node| self.offer(*node));
+            let slots = next.iter().map(|node| Reverse((self.board.slot_after(*node), *node)));
+            self.sinks = slots.filter(|Reverse((slot, _))| *slot < self.top).collect();
             if !self.sinks.is_empty() {
                 return Vec::new();
             }
@@ -266,9 +272,20 @@ impl Relief {
         }
     }
 
-    /// A path from a source to the sink along the layers, or `None` when none is left. Nodes that lead to no source
-    /// are spent, and so is the source.
-    fn trace(&mut self, sink: u32) -> Option<Vec<Step>> {
+    /// A source gives one address in a round; or more, as long as it alone is the most loaded node.
+    fn spend(&mut self, source: u32) {
+        let slot = self.board.slot(source);
+        let alone = self.open.range((slot, 0)..).eq([&(slot, source)]);
+        if alone && slot.count > 0 {
+            self.top = slot;
+        } else {
+            self.spent[source as usize] = self.round;
+        }
+    }
+
+    /// A source and a path from it to the sink along the layers, or `None` when none is left. Nodes on the way that
+    /// lead to no source are spent.
+    fn trace(&mut self, sink: u32) -> Option<(u32, Vec<Step>)> {
         let (mut path, mut node) = (Vec::new(), sink);
         while self.nodes[node as usize].layer > 0 {
             if let Some((group, from)) = self.giver(node) {
@@ -280,9 +297,8 @@ impl Relief {
                 node = dead_end.to;
             }
         }
-        self.spent[node as usize] = self.round;
         path.reverse();
-        Some(path)
+        Some((node, path))
     }
 
     /// A node one layer nearer to the sources that can hand an address to this one, and of which group.
