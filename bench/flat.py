@@ -1,0 +1,71 @@
+"""One bridge with a few hosts and an observer: the smallest segment that has takeovers."""
+
+import contextlib
+import os
+import signal
+import subprocess
+
+from qlab import netns
+
+_SETTINGS = (
+    "net.ipv4.conf.all.rp_filter=0", "net.ipv4.conf.default.rp_filter=0", "net.ipv4.conf.all.arp_ignore=1",
+    "net.ipv4.conf.all.arp_announce=2", "net.ipv6.conf.all.disable_ipv6=1", "net.ipv6.conf.default.disable_ipv6=1",
+)
+
+
+class FlatSegment:
+    """Hosts n1.. with 10.9.0.11.., and an observer with 10.9.0.50, in namespaces named after the purpose."""
+
+    def __init__(self, purpose, hosts=3):
+        self.prefix = f"qb{os.getpid()}-{purpose}-"
+        self.hosts = [f"n{number}" for number in range(1, hosts + 1)]
+        self.address = {host: f"10.9.0.{10 + number}" for number, host in enumerate(self.hosts, 1)}
+        self.address["obs"] = "10.9.0.50"
+
+    def __enter__(self):
+        try:
+            self._make("sw")
+            netns.run(self.namespace("sw"), "ip", "link", "add", "br0", "type", "bridge", "stp_state", "0",
+                      "forward_delay", "0")
+            netns.run(self.namespace("sw"), "ip", "link", "set", "br0", "up")
+            for host, address in self.address.items():
+                self._join(host, address)
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def _make(self, host):
+        _ip("netns", "add", self.namespace(host))
+        netns.run(self.namespace(host), "sysctl", "-qw", *_SETTINGS)
+        netns.run(self.namespace(host), "ip", "link", "set", "lo", "up")
+
+    def _join(self, host, address):
+        self._make(host)
+        switch = self.namespace("sw")
+        _ip("link", "add", "net0", "netns", self.namespace(host), "type", "veth", "peer", "name", f"p-{host}", "netns",
+            switch)
+        netns.run(switch, "ip", "link", "set", f"p-{host}", "master", "br0", "up")
+        netns.run(self.namespace(host), "ip", "addr", "add", f"{address}/24", "dev", "net0")
+        netns.run(self.namespace(host), "ip", "link", "set", "net0", "up")
+
+    def __exit__(self, *_):
+        for host in ["sw", *self.address]:
+            with contextlib.suppress(subprocess.CalledProcessError):
+                for pid in netns.pids(self.namespace(host)):
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(pid, signal.SIGKILL)
+            if os.path.exists(f"/run/netns/{self.namespace(host)}"):
+                _ip("netns", "del", self.namespace(host))
+
+    def namespace(self, host):
+        """The namespace of a host, of the observer `obs` or of the switch `sw`."""
+        return self.prefix + host
+
+    def mac(self, host):
+        """A host's MAC on the segment."""
+        return netns.link_address(self.namespace(host), "net0")
+
+
+def _ip(*arguments):
+    subprocess.run(["ip", *arguments], check=True)

@@ -1,0 +1,202 @@
+"""A group of `quorumlb` processes in namespaces, and what its admin side says."""
+
+import json
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import time
+
+from . import netns
+
+_PROJECT = pathlib.Path(__file__).resolve().parents[3]
+REBALANCE = "{after: 10m, pace: 10/s}"
+
+
+def binary():
+    """The program under test: $QUORUMLB, or the debug build of this tree."""
+    path = os.environ.get("QUORUMLB", str(_PROJECT / "target" / "debug" / "quorumlb"))
+    if not os.access(path, os.X_OK):
+        raise SystemExit(f"no program at {path}; build it first (cargo build), or set QUORUMLB to its path")
+    return path
+
+
+class Node:
+    """One member: where it runs and how it is described in the Cluster file."""
+
+    def __init__(self, name, namespace, address, rack=None, interface="net0", prefix_length=24):
+        self.name, self.namespace, self.address, self.rack = name, namespace, address, rack
+        self.interface, self.prefix_length = interface, prefix_length
+        self.process = None
+
+    def manifest(self):
+        """Its entry in the Cluster file."""
+        lines = [f"  - name: {self.name}", f"    address: {self.address}"]
+        if self.rack:
+            lines.append(f"    labels: {{rack: {self.rack}}}")
+        lines.append(
+            f"    interfaces: [{{name: {self.interface}, addresses: [{self.address}/{self.prefix_length}]}}]"
+        )
+        return "\n".join(lines)
+
+
+def lab_nodes(prefix):
+    """The four nodes of the reference fabric."""
+    places = [("node1", "10.0.5.11", "rack0"), ("node2", "10.0.5.12", "rack0"),
+              ("node3", "10.0.10.11", "rack1"), ("node4", "10.0.10.12", "rack1")]
+    return [Node(name, prefix + name, address, rack) for name, address, rack in places]
+
+
+def cluster_manifest(nodes, voters=3, ping="100ms", hold="500ms", rebalance=REBALANCE):
+    """The Cluster document for these nodes."""
+    entries = "\n".join(node.manifest() for node in nodes)
+    return (
+        "apiVersion: quorumlb.io/v1alpha1\nkind: Cluster\nmetadata: {name: lab}\nspec:\n  nodes:\n"
+        f"{entries}\n  voters: {voters}\n  liveness: {{ping: {ping}, hold: {hold}}}\n  rebalance: {rebalance}\n"
+    )
+
+
+class Group:
+    """The processes, their folders and their admin sockets. A context manager: leaves no process behind."""
+
+    def __init__(self, nodes, folder, cluster):
+        self.nodes = {node.name: node for node in nodes}
+        self.folder = pathlib.Path(folder)
+        self.config = self.folder / "config"
+        self.binary = binary()
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self.config.mkdir(parents=True)
+        self.add_manifest("cluster.yaml", cluster)
+        self._issue_identities()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+
+    def add_manifest(self, name, text):
+        """Puts a document into the configuration folder in one step, so that nobody reads half of it."""
+        draft = self.folder / f".{name}"
+        draft.write_text(text)
+        draft.rename(self.config / name)
+
+    def _issue_identities(self):
+        pki = self.folder / "pki"
+        self._tool("pki", "init", "--out", str(pki))
+        for node in self.nodes.values():
+            self._tool("pki", "issue", "--ca", str(pki), "--node", node.name, "--out", str(self.data(node.name) / "pki"))
+
+    def _tool(self, *arguments):
+        result = subprocess.run([self.binary, *arguments], capture_output=True, text=True, check=False)
+        if result.returncode != 0:
+            raise RuntimeError(f"quorumlb {' '.join(arguments)}: exit {result.returncode}: {result.stderr.strip()}")
+        return result.stdout
+
+    def data(self, name):
+        """The data folder of a node."""
+        return self.folder / name
+
+    def socket(self, name):
+        """The admin socket of a node."""
+        return self.folder / f"{name}.sock"
+
+    def log(self, name):
+        """Where a node's log goes; it grows over restarts."""
+        return self.folder / f"{name}.log"
+
+    def start(self, *names):
+        """Starts these nodes, or all."""
+        for name in names or self.nodes:
+            node = self.nodes[name]
+            self.data(name).mkdir(parents=True, exist_ok=True)
+            with open(self.log(name), "ab") as log:
+                node.process = netns.spawn(
+                    node.namespace, self.binary, "run", "--config", str(self.config), "--node", name,
+                    "--data", str(self.data(name)), "--socket", str(self.socket(name)), stdout=log, stderr=log,
+                )
+
+    def signal(self, name, what):
+        """Sends a signal to a node's process."""
+        self.nodes[name].process.send_signal(what)
+
+    def kill(self, name):
+        """SIGKILL, and waits until it is gone."""
+        self.signal(name, signal.SIGKILL)
+        self.nodes[name].process.wait()
+
+    def stop(self):
+        """Ends all that still run."""
+        for node in self.nodes.values():
+            if node.process:
+                netns.end(node.process)
+
+    def running(self):
+        """The names of nodes whose process lives."""
+        return [name for name, node in self.nodes.items() if node.process and node.process.poll() is None]
+
+    def get(self, what, name=None):
+        """What `quorumlb get` says through a node's socket (any that runs, if none is named); None when it has no
+        answer at the moment."""
+        for candidate in [name] if name else self.running():
+            try:
+                result = subprocess.run(
+                    [self.binary, "get", what, "-o", "json", "--socket", str(self.socket(candidate))],
+                    capture_output=True, text=True, timeout=5, check=False,
+                )
+                if result.returncode == 0:
+                    return _listed(json.loads(result.stdout), what)
+            except (subprocess.TimeoutExpired, json.JSONDecodeError):
+                continue
+        return None
+
+    def owners(self, name=None):
+        """Address -> owner's name; empty without an answer."""
+        return {row["address"]: row["node"] for row in self.get("owners", name) or []}
+
+    def leader(self, name=None):
+        """The Raft leader's name as one node sees it, or None."""
+        raft = self.get("raft", name)
+        if isinstance(raft, list):
+            raft = raft[0] if raft else None
+        return (raft or {}).get("leader")
+
+    def live_nodes(self, name=None):
+        """Names of the nodes whose session is valid."""
+        rows = self.get("nodes", name) or []
+        return sorted(row["name"] for row in rows if row.get("session") == "live")
+
+    def wait(self, what, condition, seconds=60):
+        """Polls until the condition gives something true, and returns that. An error that names what was awaited."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            result = condition()
+            if result:
+                return result
+            for name, node in self.nodes.items():
+                if node.process and node.process.poll() not in (None, -signal.SIGKILL):
+                    raise RuntimeError(f"{name} ended with {node.process.returncode}; last words:\n{self.tail(name)}")
+            time.sleep(0.05)
+        raise RuntimeError(f"waited {seconds} s in vain for: {what}")
+
+    def wait_whole(self, seconds=60):
+        """Waits until there is a leader and every running node's session is valid; returns the leader."""
+        names = sorted(self.running())
+        self.wait(f"a leader, and valid sessions of {', '.join(names)}",
+                  lambda: self.leader() and set(self.live_nodes()) >= set(names), seconds)
+        return self.leader()
+
+    def tail(self, name, lines=15):
+        """The end of a node's log."""
+        try:
+            return "\n".join(self.log(name).read_text(errors="replace").splitlines()[-lines:])
+        except OSError:
+            return "(no log)"
+
+
+def _listed(answer, what):
+    """A list may come bare or under its own name."""
+    if isinstance(answer, dict) and what in answer:
+        return answer[what]
+    return answer
