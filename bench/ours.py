@@ -44,9 +44,9 @@ class Quorum:
         self._group = group.Group(nodes, folder, cluster)
         self._group.add_manifest("bench.yaml", manifests())
 
-    def start(self):
-        """Starts all three."""
-        self._group.start()
+    def start(self, *hosts):
+        """Starts these hosts' processes, with what they had on disk, or all."""
+        self._group.start(*hosts)
 
     def settle(self):
         """Waits until all live and each owns one address; returns the victim and its address."""
@@ -59,10 +59,9 @@ class Quorum:
         owners = self._group.owners()
         return owners if sorted(owners.values()) == self.segment.hosts else None
 
-    def recover(self, host):
-        """Starts a killed host's process again, with what it had on disk."""
+    def bury(self, host):
+        """Waits for the end of a killed host's process; its next start clears away the rest."""
         self._group.nodes[host].process.wait()
-        self._group.start(host)
 
     def stop(self):
         """Ends all."""
@@ -92,9 +91,9 @@ class Writers:
         nodes = [group.Node(f"n{n}", namespace, f"127.0.1.{n}", interface="lo", prefix_length=8) for n in (1, 2, 3)]
         self._group = group.Group(nodes, folder, group.cluster_manifest(nodes))
 
-    def start(self):
-        """Starts all three."""
-        self._group.start()
+    def start(self, *names):
+        """Starts these members, with what they had on disk, or all."""
+        self._group.start(*names)
 
     def settle(self):
         """Waits until all are whole; returns the leader and the other two."""
@@ -110,10 +109,6 @@ class Writers:
     def kill(self, name):
         """SIGKILL."""
         self._group.kill(name)
-
-    def recover(self, name):
-        """Starts it again."""
-        self._group.start(name)
 
     def stop(self):
         """Ends all."""
