@@ -136,6 +136,16 @@ routers_running() {
   done
 }
 
+# Each daemon makes a folder for a crash log at start, and one that is killed leaves it.
+forget_crash_folders() {
+  local pid_file daemon
+  for pid_file in "$LAB_DIR"/*/run/*.pid; do
+    [ -s "$pid_file" ] || continue
+    daemon=$(basename "$pid_file" .pid)
+    rm -rf "/var/tmp/frr/$daemon.$(<"$pid_file")"
+  done
+}
+
 # Every router knows the way to both racks and to the client, in both families.
 converged() {
   local router net

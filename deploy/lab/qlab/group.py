@@ -84,9 +84,9 @@ class Group:
 
     def _issue_identities(self):
         pki = self.folder / "pki"
-        self._tool("pki", "init", "--out", str(pki))
-        for node in self.nodes.values():
-            self._tool("pki", "issue", "--ca", str(pki), "--node", node.name, "--out", str(self.data(node.name) / "pki"))
+        self._tool("pki", "init", "--dir", str(pki), "--cluster", "lab")
+        for name in self.nodes:
+            self._tool("pki", "issue", name, "--dir", str(pki), "--out", str(self.data(name) / "pki"))
 
     def _tool(self, *arguments):
         result = subprocess.run([self.binary, *arguments], capture_output=True, text=True, check=False)

@@ -1,0 +1,68 @@
+# Everything a developer runs. `make help` lists it.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+
+.PHONY: help tools build demo test lint fmt deny bench lab lab-down lab-status p3
+
+# Every script that is not Rust.
+BASH_SCRIPTS := deploy/tools deploy/lab/lab deploy/lab/routers.sh deploy/lab/topology.sh tests/lab .ci/run
+PYTHON := deploy/demo deploy/lab/observer deploy/lab/p3 deploy/lab/qlab/*.py bench/run bench/*.py
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+tools: ## install what all of the below needs (Debian 12, as root)
+	deploy/tools
+
+build: ## build the binary: target/release/quorumlb
+	deploy/tools build
+	cargo build --release --locked
+
+demo: ## four nodes in two racks hold 100 addresses, one node dies: shown step by step, with a verdict
+	deploy/tools build lab
+	cargo build --locked
+	deploy/demo
+
+test: lint ## install what is needed, then run every check and test
+	deploy/tools lab
+	tests/lab
+	cargo build --workspace --locked
+	cargo nextest run --workspace --locked --no-fail-fast
+
+lint: ## formatting, clippy, shellcheck and Python's compiler, with warnings as errors
+	deploy/tools build lint
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+	shellcheck -x -P SCRIPTDIR -P . $(BASH_SCRIPTS)
+	@for file in $(PYTHON); do python3 -W error -c 'import sys; compile(open(sys.argv[1]).read(), sys.argv[1], "exec")' $$file; done
+
+fmt: ## format the code
+	cargo fmt --all
+
+deny: ## licences, sources and versions of the dependencies; advisories too where their database can be had
+	@command -v cargo-deny >/dev/null || { echo "deny: installing cargo-deny from source, some minutes"; cargo install cargo-deny --locked --quiet; }
+	cargo deny check bans licenses sources
+	cargo deny check advisories || echo "deny: advisories not checked, or some found: see above"
+
+bench: ## criterion benches, then takeover, throughput and leader death beside keepalived and etcd (about 30 minutes)
+	deploy/tools build lab bench
+	cargo bench --workspace --locked
+	cargo build --release --locked
+	QUORUMLB=target/release/quorumlb bench/run
+
+p3: ## rounds of partitions and pauses at the owner, every answer on the segment checked
+	deploy/tools build lab
+	cargo build --locked
+	deploy/lab/p3 selftest
+	deploy/lab/p3 partition
+	deploy/lab/p3 pause
+
+lab: ## the leaf-spine fabric of real FRR routers, in network namespaces of its own
+	deploy/tools lab
+	deploy/lab/lab up
+
+lab-status: ## what the fabric's routers know
+	deploy/lab/lab status
+
+lab-down: ## take the fabric away
+	deploy/lab/lab down
