@@ -11,7 +11,7 @@ _RULES = """\
 apiVersion: quorumlb.io/v1alpha1
 kind: IPPool
 metadata: {name: bench}
-spec: {blocks: [{start: 10.9.0.100, stop: 10.9.0.102}]}
+spec: {addresses: [10.9.0.100-10.9.0.102]}
 ---
 apiVersion: quorumlb.io/v1alpha1
 kind: L2Policy
@@ -23,7 +23,10 @@ _SERVICE = """\
 apiVersion: quorumlb.io/v1alpha1
 kind: Service
 metadata: {{name: web-{number}}}
-spec: {{addresses: [{address}], ports: [{{name: http, protocol: TCP, port: 80}}]}}
+spec:
+  addresses: [{address}]
+  ports: [{{name: http, protocol: TCP, port: 80}}]
+  backends: [{{address: 10.9.0.11, port: 80}}]
 """
 
 
