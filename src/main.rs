@@ -1,2 +1,42 @@
-//! x
-fn main() {}
+//! The command line: one file for each command.
+
+mod check;
+mod completions;
+mod output;
+mod pki;
+mod plan;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// LoadBalancer addresses for bare metal, held by a quorum instead of by leases.
+#[derive(Debug, Parser)]
+#[command(
+    name = "quorumlb",
+    version,
+    max_term_width = 110,
+    after_help = "Exit status: 0 done, 1 the answer is no, 2 wrong usage or input."
+)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Check(check::Check),
+    Plan(plan::PlanCommand),
+    #[command(subcommand)]
+    Pki(pki::Pki),
+    Completions(completions::Completions),
+}
+
+fn main() -> ExitCode {
+    match Arguments::parse().command {
+        Command::Check(check) => check.run(),
+        Command::Plan(plan) => plan.run(),
+        Command::Pki(pki) => pki.run(),
+        Command::Completions(completions) => completions.run::<Arguments>(),
+    }
+}

@@ -1,1 +1,3 @@
-//! x
+//! One node, wired: actors under supervision, their sources and ports.
+
+pub mod source;

@@ -4,4 +4,17 @@
 //! (which node answers for an address) and [`machine`] (a command and a state give a state and events). The part that
 //! touches the world: the replicated log on an embedded database, and its network on QUIC.
 
+pub mod bootstrap;
+pub mod codec;
+pub mod ipam;
+pub mod log;
+pub mod machine;
 pub mod model;
+pub mod pki;
+pub mod placement;
+pub mod plan;
+pub mod replica;
+pub mod runtime;
+pub mod session;
+pub mod types;
+pub mod voters;

@@ -1,6 +1,7 @@
 //! The wanted state in one language, whichever manifests it came from. Pure types: no clock, no I/O, ordered
 //! collections only, plain `serde` derives (they are stored with a format that is not self-describing).
 
+mod bgp;
 mod cluster;
 mod dialect;
 mod family;
@@ -13,6 +14,10 @@ mod range;
 mod service;
 mod wanted;
 
+pub use bgp::{
+    Advertised, BfdSettings, Bgp, BgpAdvertisement, BgpOverride, BgpPeer, BgpRemote, BgpSource, BgpTimers, Community,
+    InstanceOverride, PeerFamily, PeerMatch, RemoteAsn, SecretRef, ServiceAddressKind,
+};
 pub use cluster::{ClusterSettings, Fencing, Liveness, Rebalance};
 pub use dialect::{Age, Dialect};
 pub use family::{Family, FamilyPolicy};

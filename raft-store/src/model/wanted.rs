@@ -5,7 +5,10 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{ClusterSettings, Dialect, Endpoint, L2Policy, Labels, Name, Node, NodeName, Pool, Service, ServiceKey};
+use super::{
+    Bgp, BgpAdvertisement, BgpOverride, BgpPeer, ClusterSettings, Dialect, Endpoint, L2Policy, Labels, Name, Node,
+    NodeName, Pool, Service, ServiceKey,
+};
 
 /// Everything the operator asked for.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,6 +29,8 @@ pub struct Wanted {
     pub endpoints: BTreeMap<ServiceKey, BTreeSet<Endpoint>>,
     /// Whether the input tells of endpoints at all. If not, backends are taken to exist.
     pub endpoints_known: bool,
+    /// Sessions and advertisements.
+    pub bgp: Bgp,
 }
 
 /// A namespace.
@@ -56,6 +61,12 @@ pub enum Object {
     Endpoints(ServiceKey, BTreeSet<Endpoint>),
     /// Whether endpoints are known.
     EndpointsKnown(bool),
+    /// A BGP session.
+    BgpPeer(Box<BgpPeer>),
+    /// Something told by BGP.
+    BgpAdvertisement(Box<BgpAdvertisement>),
+    /// What differs on a node.
+    BgpOverride(Box<BgpOverride>),
 }
 
 /// Which object. Keys sort so that what others depend on comes first.
@@ -73,6 +84,12 @@ pub enum ObjectKey {
     Pool(Dialect, Name),
     /// An L2 policy.
     L2Policy(Dialect, Name),
+    /// What differs for BGP on a node.
+    BgpOverride(NodeName),
+    /// A BGP session.
+    BgpPeer(Dialect, Name),
+    /// Something told by BGP.
+    BgpAdvertisement(Dialect, Name),
     /// The endpoints of a service.
     Endpoints(ServiceKey),
     /// A service.
@@ -119,6 +136,9 @@ impl Object {
             Self::Service(service) => ObjectKey::Service(service.key.clone()),
             Self::Endpoints(service, _) => ObjectKey::Endpoints(service.clone()),
             Self::EndpointsKnown(_) => ObjectKey::EndpointsKnown,
+            Self::BgpPeer(peer) => ObjectKey::BgpPeer(peer.dialect, peer.name.clone()),
+            Self::BgpAdvertisement(told) => ObjectKey::BgpAdvertisement(told.dialect, told.name.clone()),
+            Self::BgpOverride(own) => ObjectKey::BgpOverride(own.node.clone()),
         }
     }
 }
@@ -133,6 +153,9 @@ impl Wanted {
             .chain(self.namespaces.values().cloned().map(Object::Namespace))
             .chain(self.pools.values().cloned().map(|pool| Object::Pool(Box::new(pool))))
             .chain(self.l2_policies.values().cloned().map(|policy| Object::L2Policy(Box::new(policy))))
+            .chain(self.bgp.overrides.values().cloned().map(|own| Object::BgpOverride(Box::new(own))))
+            .chain(self.bgp.peers.values().cloned().map(|peer| Object::BgpPeer(Box::new(peer))))
+            .chain(self.bgp.advertisements.values().cloned().map(|told| Object::BgpAdvertisement(Box::new(told))))
             .chain(self.endpoints.iter().map(|(key, set)| Object::Endpoints(key.clone(), set.clone())))
             .chain(self.services.values().cloned().map(|service| Object::Service(Box::new(service))))
     }
@@ -150,6 +173,11 @@ impl Wanted {
             }
             Object::Service(service) => drop(self.services.insert(service.key.clone(), *service)),
             Object::Endpoints(service, endpoints) => drop(self.endpoints.insert(service, endpoints)),
+            Object::BgpPeer(peer) => drop(self.bgp.peers.insert((peer.dialect, peer.name.clone()), *peer)),
+            Object::BgpAdvertisement(told) => {
+                drop(self.bgp.advertisements.insert((told.dialect, told.name.clone()), *told));
+            }
+            Object::BgpOverride(own) => drop(self.bgp.overrides.insert(own.node.clone(), *own)),
         }
     }
 
@@ -164,6 +192,11 @@ impl Wanted {
             ObjectKey::L2Policy(dialect, name) => drop(self.l2_policies.remove(&(*dialect, name.clone()))),
             ObjectKey::Service(service) => drop(self.services.remove(service)),
             ObjectKey::Endpoints(service) => drop(self.endpoints.remove(service)),
+            ObjectKey::BgpPeer(dialect, name) => drop(self.bgp.peers.remove(&(*dialect, name.clone()))),
+            ObjectKey::BgpAdvertisement(dialect, name) => {
+                drop(self.bgp.advertisements.remove(&(*dialect, name.clone())));
+            }
+            ObjectKey::BgpOverride(node) => drop(self.bgp.overrides.remove(node)),
         }
     }
 

@@ -1,0 +1,13 @@
+//! The allocator from outside, and its promises under random changes.
+
+mod cilium;
+mod class;
+mod family;
+mod metallb;
+mod mixed;
+mod pact;
+mod properties;
+mod scale;
+mod stability;
+mod usage;
+mod world;

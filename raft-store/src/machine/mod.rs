@@ -1,0 +1,15 @@
+//! `Command + State -> State + Events`: pure, deterministic, the same on every replica.
+
+mod command;
+mod configure;
+mod event;
+mod nodes;
+mod owners;
+mod state;
+
+pub use command::{Command, Epoch, Incarnation, NodeReport, Outcome, Proposal, SessionId};
+pub use event::{Event, MoveReason, Record};
+pub use state::{Applied, MemberState, Moving, Ownership, Session, State};
+
+#[cfg(test)]
+mod tests;

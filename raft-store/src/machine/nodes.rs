@@ -1,0 +1,154 @@
+//! Nodes come, tell of themselves, are relieved and go.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use super::owners::Reconsider;
+use super::state::Session;
+use super::{Epoch, Event, Incarnation, MoveReason, NodeReport, Outcome, SessionId, State};
+use crate::model::NodeName;
+
+impl State {
+    pub(super) fn report(
+        &mut self,
+        node: &NodeName,
+        incarnation: Incarnation,
+        report: &NodeReport,
+        events: &mut Vec<Event>,
+    ) -> Outcome {
+        let member = self.members.entry(node.clone()).or_default();
+        if member.session.is_some_and(|session| session.incarnation != incarnation) {
+            return Outcome::Refused(format!("{node} has a newer run than the one that reports"));
+        }
+        let message = difference(member.report.as_ref(), report);
+        member.refused = report.refused.clone();
+        member.report = Some(report.clone());
+        if !message.is_empty() {
+            events.push(Event::NodeChanged { node: node.clone(), message });
+        }
+        self.settle(Reconsider::Reported(node.clone()), events);
+        Outcome::Done
+    }
+
+    pub(super) fn open_session(
+        &mut self,
+        node: &NodeName,
+        incarnation: Incarnation,
+        id: SessionId,
+        events: &mut Vec<Event>,
+    ) -> Outcome {
+        if !self.wanted.nodes.contains_key(node) && !self.wanted.nodes.is_empty() {
+            return Outcome::Refused(format!("the configuration has no node {node}: add it under spec.nodes"));
+        }
+        let member = self.members.entry(node.clone()).or_default();
+        match member.session {
+            Some(session) if session.incarnation == incarnation => return Outcome::Session(session.id),
+            _ => member.session = Some(Session { id, incarnation }),
+        }
+        member.refused.clear();
+        events.push(Event::SessionOpened { node: node.clone(), session: id });
+        self.settle(Reconsider::Everything, events);
+        Outcome::Session(id)
+    }
+
+    pub(super) fn expire_session(&mut self, node: &NodeName, id: SessionId, events: &mut Vec<Event>) -> Outcome {
+        if !self.end_session(node, id) {
+            return Outcome::Refused(format!("{node} has no session {}", id.0));
+        }
+        events.push(Event::SessionExpired { node: node.clone(), session: id });
+        self.settle(Reconsider::Everything, events);
+        Outcome::Done
+    }
+
+    pub(super) fn close_session(&mut self, node: &NodeName, id: SessionId, events: &mut Vec<Event>) -> Outcome {
+        if !self.end_session(node, id) {
+            return Outcome::Refused(format!("{node} has no session {}", id.0));
+        }
+        events.push(Event::SessionClosed { node: node.clone() });
+        self.settle(Reconsider::Everything, events);
+        Outcome::Done
+    }
+
+    fn end_session(&mut self, node: &NodeName, id: SessionId) -> bool {
+        let Some(member) = self.members.get_mut(node) else { return false };
+        let ends = member.session.is_some_and(|session| session.id == id);
+        if ends {
+            member.session = None;
+        }
+        ends
+    }
+
+    pub(super) fn refuse(
+        &mut self,
+        node: &NodeName,
+        address: IpAddr,
+        epoch: Epoch,
+        message: &str,
+        events: &mut Vec<Event>,
+    ) -> Outcome {
+        if !self.holds(node, address, epoch) {
+            return Outcome::Refused(format!("{node} does not own {address} at epoch {}", epoch.0));
+        }
+        self.members.entry(node.clone()).or_default().refused.insert(address);
+        events.push(Event::Refused { address, node: node.clone(), message: message.to_owned() });
+        self.give_up(&BTreeMap::from([(address, MoveReason::NotEligible)]), events);
+        Outcome::Done
+    }
+
+    pub(super) fn drain(&mut self, node: &NodeName, on: bool, events: &mut Vec<Event>) -> Outcome {
+        if !self.wanted.nodes.contains_key(node) && !self.members.contains_key(node) {
+            let known: Vec<_> = self.wanted.nodes.keys().map(NodeName::as_str).collect();
+            return Outcome::Refused(format!("there is no node {node}; known are: {}", known.join(", ")));
+        }
+        let member = self.members.entry(node.clone()).or_default();
+        if member.draining == on {
+            return Outcome::Done;
+        }
+        member.draining = on;
+        events.push(Event::Drained { node: node.clone(), on });
+        self.settle(Reconsider::Everything, events);
+        Outcome::Done
+    }
+
+    pub(super) fn forget(&mut self, node: &NodeName, events: &mut Vec<Event>) -> Outcome {
+        match self.members.get(node) {
+            None => Outcome::Refused(format!("nothing is known of a node {node}")),
+            Some(member) if member.session.is_some() => {
+                Outcome::Refused(format!("{node} still has a session: stop it first"))
+            }
+            Some(_) => {
+                self.members.remove(node);
+                events.push(Event::Forgotten { node: node.clone() });
+                self.settle(Reconsider::Everything, events);
+                Outcome::Done
+            }
+        }
+    }
+}
+
+/// What is new in a report, in words; empty when nothing is that an operator would care for.
+fn difference(before: Option<&NodeReport>, now: &NodeReport) -> String {
+    let Some(before) = before else { return format!("runs {}", now.version) };
+    let mut said = Vec::new();
+    if before.version != now.version {
+        said.push(format!("runs {} instead of {}", now.version, before.version));
+    }
+    for interface in &now.interfaces {
+        match before.interfaces.iter().find(|known| known.name == interface.name) {
+            Some(known) if known.up != interface.up => {
+                said.push(format!("interface {} is {}", interface.name, if interface.up { "up" } else { "down" }));
+            }
+            Some(known) if known.addresses != interface.addresses => {
+                said.push(format!("interface {} has other addresses", interface.name));
+            }
+            Some(_) => {}
+            None => said.push(format!("interface {} is new", interface.name)),
+        }
+    }
+    let gone = before.interfaces.iter().filter(|known| !now.interfaces.iter().any(|i| i.name == known.name));
+    said.extend(gone.map(|interface| format!("interface {} is gone", interface.name)));
+    if before.config_error != now.config_error && !now.config_error.is_empty() {
+        said.push(format!("its files are wrong: {}", now.config_error));
+    }
+    said.join("; ")
+}

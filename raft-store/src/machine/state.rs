@@ -1,0 +1,151 @@
+//! The replicated state.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Command, Epoch, Event, Incarnation, MoveReason, NodeReport, Outcome, Proposal, SessionId};
+use crate::ipam::AddressBook;
+use crate::model::{ConfigDigest, NodeName, ServiceKey, Wanted};
+
+/// All that the group knows. Two replicas that applied the same log hold equal states.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct State {
+    /// What the operator asked for.
+    pub wanted: Wanted,
+    /// The configuration that `wanted` is, once it is complete.
+    pub config: Option<ConfigDigest>,
+    /// Which service has which address.
+    pub book: AddressBook,
+    /// What is known of the nodes' runs.
+    pub members: BTreeMap<NodeName, MemberState>,
+    /// Who answers for which address.
+    pub owners: BTreeMap<IpAddr, Ownership>,
+    /// The last epoch of addresses that have no owner now but are still in use.
+    pub(super) past_epochs: BTreeMap<IpAddr, Epoch>,
+    /// No epoch of a forgotten address was higher: new ones start above it.
+    pub(super) epoch_floor: Epoch,
+    /// The longest `hold` that was in force before the present one, until the next change.
+    pub(super) earlier_hold: std::time::Duration,
+    /// Services by external IP, of those that have any.
+    #[serde(skip)]
+    pub(super) external: BTreeMap<IpAddr, BTreeSet<ServiceKey>>,
+}
+
+/// What is known of a node's runs.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MemberState {
+    /// Its session, while it has one.
+    pub session: Option<Session>,
+    /// What its last run told of itself.
+    pub report: Option<NodeReport>,
+    /// It is to be relieved of everything.
+    pub draining: bool,
+    /// Addresses that it could not program.
+    pub refused: BTreeSet<IpAddr>,
+}
+
+/// A node's right to answer for what it owns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Session {
+    /// Its id.
+    pub id: SessionId,
+    /// The run of the node that it belongs to.
+    pub incarnation: Incarnation,
+}
+
+/// A node answers for an address.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ownership {
+    /// The owner.
+    pub node: NodeName,
+    /// Grows with each change of owner.
+    pub epoch: Epoch,
+    /// The interfaces it answers on; empty when they are not known.
+    pub interfaces: Vec<String>,
+    /// Set while the owner is asked to give the address up.
+    pub moving: Option<Moving>,
+}
+
+/// A planned move that waits for the owner's release.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Moving {
+    /// Why.
+    pub why: MoveReason,
+    /// Who gets it, if it was chosen for someone.
+    pub to: Option<NodeName>,
+}
+
+/// What applying one entry gave.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Applied {
+    /// The answer to the proposer.
+    pub outcome: Outcome,
+    /// What happened, in order.
+    pub events: Vec<Event>,
+}
+
+impl State {
+    /// Applies the log entry at `index`. Never fails: what cannot be done is an [`Outcome::Refused`], and changes
+    /// nothing.
+    pub fn apply(&mut self, index: u64, proposal: &Proposal) -> Applied {
+        let mut events = Vec::new();
+        let outcome = match &proposal.command {
+            Command::Configure(delta) => self.configure(delta, &proposal.by, &mut events),
+            Command::Report { node, incarnation, report } => self.report(node, *incarnation, report, &mut events),
+            Command::OpenSession { node, incarnation } => {
+                self.open_session(node, *incarnation, SessionId(index), &mut events)
+            }
+            Command::ExpireSession { node, session } => self.expire_session(node, *session, &mut events),
+            Command::CloseSession { node, session } => self.close_session(node, *session, &mut events),
+            Command::Release { node, addresses } => self.release(node, addresses, &mut events),
+            Command::Refuse { node, address, epoch, message } => {
+                self.refuse(node, *address, *epoch, message, &mut events)
+            }
+            Command::Drain { node, on } => self.drain(node, *on, &mut events),
+            Command::Forget { node } => self.forget(node, &mut events),
+            Command::Rebalance { limit } => self.rebalance(*limit, &mut events),
+        };
+        Applied { outcome, events }
+    }
+
+    /// Rebuilds what is derived and not stored; call it after deserialising.
+    pub fn reindex(&mut self) {
+        self.book.reindex(&self.wanted);
+        self.external.clear();
+        for (key, service) in &self.wanted.services {
+            for address in &service.external_ips {
+                self.external.entry(*address).or_default().insert(key.clone());
+            }
+        }
+    }
+
+    /// The longest `hold` under which a promise to a node may still be running.
+    pub fn longest_hold(&self) -> std::time::Duration {
+        self.wanted.settings.liveness.hold.max(self.earlier_hold)
+    }
+
+    /// What a node may answer for under its present session, with epoch and interfaces, moving addresses included.
+    pub fn owned_by<'a>(&'a self, node: &'a NodeName) -> impl Iterator<Item = (IpAddr, &'a Ownership)> {
+        self.owners
+            .iter()
+            .filter(move |(_, ownership)| ownership.node == *node)
+            .map(|(address, owned)| (*address, owned))
+    }
+
+    /// Every service on an address: those it was granted to, and those that have it as external IP.
+    pub fn users_of(&self, address: IpAddr) -> BTreeSet<&ServiceKey> {
+        self.book.users_of(address).chain(self.external.get(&address).into_iter().flatten()).collect()
+    }
+
+    /// Every address that someone could answer for: granted ones and external IPs.
+    pub fn addresses(&self) -> BTreeSet<IpAddr> {
+        self.book.addresses().chain(self.external.keys().copied()).collect()
+    }
+
+    /// Puts an owner in place that was decided elsewhere: for a plan that continues an earlier one.
+    pub(crate) fn seed_owner(&mut self, address: IpAddr, node: NodeName, epoch: Epoch, interfaces: Vec<String>) {
+        self.owners.insert(address, Ownership { node, epoch, interfaces, moving: None });
+    }
+}

@@ -1,0 +1,47 @@
+//! `quorumlb check`: is this input valid.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+use quorumlb_actors::source::{self, Loaded};
+
+use crate::output::{Format, WRONG, print, wrong};
+
+/// Tell whether manifests are valid: every problem of all files in one go, each with its place.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  quorumlb check manifests/ nodes.yaml\n\n\
+    Exit status: 0 valid (there may be warnings), 2 not valid.")]
+pub struct Check {
+    /// Files, or folders with *.yaml, *.yml and *.json.
+    #[arg(required = true)]
+    paths: Vec<PathBuf>,
+    /// How to print.
+    #[arg(short, long, value_enum, default_value_t)]
+    output: Format,
+}
+
+impl Check {
+    pub fn run(self) -> ExitCode {
+        let loaded = source::load(&self.paths);
+        match self.output {
+            Format::Json => match serde_json::to_string_pretty(&loaded.diagnostics) {
+                Ok(json) => print(&format!("{json}\n")),
+                Err(error) => return wrong(error),
+            },
+            Format::Table => print(&format!("{}{}\n", source::render(&loaded.diagnostics), summary(&loaded))),
+        }
+        if loaded.has_errors() { ExitCode::from(WRONG) } else { ExitCode::SUCCESS }
+    }
+}
+
+fn summary(loaded: &Loaded) -> String {
+    let (verdict, wanted) = (if loaded.has_errors() { "not valid" } else { "valid" }, &loaded.wanted);
+    format!(
+        "{verdict}: {} nodes, {} pools, {} L2 policies, {} services",
+        wanted.nodes.len(),
+        wanted.pools.len(),
+        wanted.l2_policies.len(),
+        wanted.services.len()
+    )
+}

@@ -1,0 +1,123 @@
+//! `quorumlb plan`: what would be decided, offline.
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Args;
+use quorumlb_actors::source::{self, Loaded, Severity};
+use quorumlb_raft_store::plan::{Plan, Warning, plan};
+
+use crate::output::{NO, WRONG, print, table, wrong};
+
+/// The largest earlier plan that is read.
+const MAX_PLAN_BYTES: u64 = 256 << 20;
+
+/// Print what would be decided for manifests: addresses, owners, what is pending and why. Nothing is changed and nothing
+/// is asked over the network; the same code decides in a running group.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  quorumlb plan manifests/ nodes.yaml\n  \
+    quorumlb plan manifests/ -o json > before.json\n  \
+    quorumlb plan changed/ --from before.json        what a change would move\n\n\
+    Exit status: 0 a plan was made, 1 with --fail-on-pending and a service pending, 2 wrong input.")]
+pub struct PlanCommand {
+    /// Files, or folders with *.yaml, *.yml and *.json.
+    #[arg(required = true)]
+    paths: Vec<PathBuf>,
+    /// Continue from an earlier plan (its JSON): what stands is kept, and moves are listed.
+    #[arg(long, value_name = "FILE")]
+    from: Option<PathBuf>,
+    /// Exit with 1 when a service is pending.
+    #[arg(long)]
+    fail_on_pending: bool,
+    /// How to print: json (the default) for programs, table for people.
+    #[arg(short, long, value_enum, default_value_t = crate::output::Format::Json)]
+    output: crate::output::Format,
+}
+
+impl PlanCommand {
+    pub fn run(self) -> ExitCode {
+        let from = match self.from.as_deref().map(earlier).transpose() {
+            Ok(from) => from,
+            Err(message) => return wrong(message),
+        };
+        let loaded = source::load(&self.paths);
+        if loaded.has_errors() {
+            let _ = io::stderr().write_all(source::render(&loaded.diagnostics).as_bytes());
+            return ExitCode::from(WRONG);
+        }
+        let mut plan = plan(&loaded.wanted, from.as_ref());
+        plan.warnings.extend(input_warnings(&loaded));
+        plan.warnings.sort();
+        match self.output {
+            crate::output::Format::Table => print(&for_people(&plan)),
+            crate::output::Format::Json => match serde_json::to_string_pretty(&plan) {
+                Ok(json) => print(&format!("{json}\n")),
+                Err(error) => return wrong(error),
+            },
+        }
+        if self.fail_on_pending && !plan.pending.is_empty() { ExitCode::from(NO) } else { ExitCode::SUCCESS }
+    }
+}
+
+fn earlier(path: &Path) -> Result<Plan, String> {
+    let failed = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
+    let mut text = String::new();
+    let file = File::open(path).map_err(|error| failed(&error))?;
+    file.take(MAX_PLAN_BYTES + 1).read_to_string(&mut text).map_err(|error| failed(&error))?;
+    if text.len() as u64 > MAX_PLAN_BYTES {
+        return Err(failed(&"larger than 256 MiB: this is no plan"));
+    }
+    serde_json::from_str(&text).map_err(|error| failed(&format!("not an earlier plan in JSON: {error}")))
+}
+
+fn input_warnings(loaded: &Loaded) -> impl Iterator<Item = Warning> {
+    let warnings = loaded.diagnostics.iter().filter(|found| found.severity == Severity::Warning);
+    warnings.map(|found| Warning {
+        object: found.object.clone().unwrap_or_else(|| found.file.display().to_string()),
+        message: format!("{} ({}:{}:{})", found.message, found.file.display(), found.line, found.column),
+    })
+}
+
+fn for_people(plan: &Plan) -> String {
+    let addresses = |list: &[std::net::IpAddr]| list.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    let allocations = plan.allocations.iter();
+    let mut text = table(
+        &["SERVICE", "ADDRESSES", "POOLS"],
+        allocations.map(|of| vec![of.service.clone(), addresses(&of.addresses), of.pools.join(", ")]).collect(),
+        "No service gets an address.",
+    );
+    let owners = plan.owners.iter();
+    text += "\n";
+    text += &table(
+        &["ADDRESS", "OWNER", "INTERFACES", "EPOCH"],
+        owners
+            .map(|of| vec![of.address.to_string(), of.node.clone(), of.interfaces.join(", "), of.epoch.to_string()])
+            .collect(),
+        "No node answers for an address.",
+    );
+    if !plan.pending.is_empty() {
+        let rows = plan.pending.iter().map(|of| vec![of.service.clone(), of.reason.clone(), of.message.clone()]);
+        text += "\n";
+        text += &table(&["PENDING", "REASON", "MESSAGE"], rows.collect(), "");
+    }
+    if !plan.moves.is_empty() {
+        let to = |to: &Option<String>| to.clone().unwrap_or_else(|| "nobody".to_owned());
+        let rows = plan
+            .moves
+            .iter()
+            .map(|of| vec![of.address.to_string(), of.from.clone(), to(&of.to), format!("{:?}", of.why)]);
+        text += "\n";
+        text += &table(&["MOVES", "FROM", "TO", "WHY"], rows.collect(), "");
+    }
+    let rows = plan.pools.iter().map(|of| {
+        vec![of.name.clone(), of.used.to_string(), of.total.to_string(), of.conflict.clone().unwrap_or_default()]
+    });
+    text += "\n";
+    text += &table(&["POOL", "USED", "TOTAL", "CONFLICT"], rows.collect(), "No pools.");
+    for warning in &plan.warnings {
+        text += &format!("warning: {}: {}\n", warning.object, warning.message);
+    }
+    text
+}
