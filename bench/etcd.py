@@ -23,7 +23,7 @@ class Etcd:
         self._processes = {}
 
     def start(self, *names):
-        """Starts these members, or all."""
+        """Starts these members, with what they had on disk, or all."""
         cluster = ",".join(f"{name}=http://127.0.0.1:{port + 100}" for name, port in self._ports.items())
         self._folder.mkdir(parents=True, exist_ok=True)
         for name in names or self._ports:
@@ -80,10 +80,6 @@ class Etcd:
         """SIGKILL."""
         self._processes[name].kill()
         self._processes[name].wait()
-
-    def recover(self, name):
-        """Starts it again, with what it had on disk."""
-        self.start(name)
 
     def stop(self):
         """Ends all."""

@@ -1,9 +1,6 @@
 """One bridge with a few hosts and an observer: the smallest segment that has takeovers."""
 
-import contextlib
 import os
-import signal
-import subprocess
 
 from qlab import netns
 
@@ -36,27 +33,22 @@ class FlatSegment:
         return self
 
     def _make(self, host):
-        _ip("netns", "add", self.namespace(host))
+        netns.command("ip", "netns", "add", self.namespace(host))
         netns.run(self.namespace(host), "sysctl", "-qw", *_SETTINGS)
         netns.run(self.namespace(host), "ip", "link", "set", "lo", "up")
 
     def _join(self, host, address):
         self._make(host)
         switch = self.namespace("sw")
-        _ip("link", "add", "net0", "netns", self.namespace(host), "type", "veth", "peer", "name", f"p-{host}", "netns",
-            switch)
+        netns.command("ip", "link", "add", "net0", "netns", self.namespace(host), "type", "veth", "peer", "name",
+                      f"p-{host}", "netns", switch)
         netns.run(switch, "ip", "link", "set", f"p-{host}", "master", "br0", "up")
         netns.run(self.namespace(host), "ip", "addr", "add", f"{address}/24", "dev", "net0")
         netns.run(self.namespace(host), "ip", "link", "set", "net0", "up")
 
     def __exit__(self, *_):
         for host in ["sw", *self.address]:
-            with contextlib.suppress(subprocess.CalledProcessError):
-                for pid in netns.pids(self.namespace(host)):
-                    with contextlib.suppress(ProcessLookupError):
-                        os.kill(pid, signal.SIGKILL)
-            if os.path.exists(f"/run/netns/{self.namespace(host)}"):
-                _ip("netns", "del", self.namespace(host))
+            netns.remove(self.namespace(host))
 
     def namespace(self, host):
         """The namespace of a host, of the observer `obs` or of the switch `sw`."""
@@ -65,7 +57,3 @@ class FlatSegment:
     def mac(self, host):
         """A host's MAC on the segment."""
         return netns.link_address(self.namespace(host), "net0")
-
-
-def _ip(*arguments):
-    subprocess.run(["ip", *arguments], check=True)

@@ -56,10 +56,12 @@ class Keepalived:
             prober.close()
         return "n1", ADDRESS
 
-    def recover(self, host):
-        """Starts a killed host's processes again."""
+    def bury(self, host):
+        """Clears away what a killed host's processes left: the address on the link, and files with their pids."""
         self._processes[host].wait()
-        self.start(host)
+        netns.run(self.segment.namespace(host), "ip", "addr", "del", f"{ADDRESS}/32", "dev", "net0", check=False)
+        for name in ("pid", "vrrp_pid"):
+            (self._folder / host / name).unlink(missing_ok=True)
 
     def stop(self):
         """Ends all."""

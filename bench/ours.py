@@ -11,7 +11,7 @@ _RULES = """\
 apiVersion: quorumlb.io/v1alpha1
 kind: IPPool
 metadata: {name: bench}
-spec: {blocks: [{start: 10.9.0.100, stop: 10.9.0.102}]}
+spec: {addresses: [10.9.0.100-10.9.0.102]}
 ---
 apiVersion: quorumlb.io/v1alpha1
 kind: L2Policy
@@ -23,7 +23,10 @@ _SERVICE = """\
 apiVersion: quorumlb.io/v1alpha1
 kind: Service
 metadata: {{name: web-{number}}}
-spec: {{addresses: [{address}], ports: [{{name: http, protocol: TCP, port: 80}}]}}
+spec:
+  addresses: [{address}]
+  ports: [{{name: http, protocol: TCP, port: 80}}]
+  backends: [{{address: 10.9.0.11, port: 80}}]
 """
 
 
@@ -44,9 +47,9 @@ class Quorum:
         self._group = group.Group(nodes, folder, cluster)
         self._group.add_manifest("bench.yaml", manifests())
 
-    def start(self):
-        """Starts all three."""
-        self._group.start()
+    def start(self, *hosts):
+        """Starts these hosts' processes, with what they had on disk, or all."""
+        self._group.start(*hosts)
 
     def settle(self):
         """Waits until all live and each owns one address; returns the victim and its address."""
@@ -59,10 +62,9 @@ class Quorum:
         owners = self._group.owners()
         return owners if sorted(owners.values()) == self.segment.hosts else None
 
-    def recover(self, host):
-        """Starts a killed host's process again, with what it had on disk."""
+    def bury(self, host):
+        """Waits for the end of a killed host's process; its next start clears away the rest."""
         self._group.nodes[host].process.wait()
-        self._group.start(host)
 
     def stop(self):
         """Ends all."""
@@ -92,9 +94,9 @@ class Writers:
         nodes = [group.Node(f"n{n}", namespace, f"127.0.1.{n}", interface="lo", prefix_length=8) for n in (1, 2, 3)]
         self._group = group.Group(nodes, folder, group.cluster_manifest(nodes))
 
-    def start(self):
-        """Starts all three."""
-        self._group.start()
+    def start(self, *names):
+        """Starts these members, with what they had on disk, or all."""
+        self._group.start(*names)
 
     def settle(self):
         """Waits until all are whole; returns the leader and the other two."""
@@ -110,10 +112,6 @@ class Writers:
     def kill(self, name):
         """SIGKILL."""
         self._group.kill(name)
-
-    def recover(self, name):
-        """Starts it again."""
-        self._group.start(name)
 
     def stop(self):
         """Ends all."""

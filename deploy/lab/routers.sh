@@ -107,10 +107,18 @@ bfdd_conf() {
   printf '  detect-multiplier 3\n  receive-interval 50\n  transmit-interval 50\n'
 }
 
+# Each daemon makes a folder for crash logs in /var/tmp; in its own mount namespace that is a folder of the lab.
+in_router() { # ROUTER COMMAND...
+  local router=$1
+  shift
+  # shellcheck disable=SC2016 # expanded by the inner shell
+  in_ns "$router" sh -c 'mount --bind "$0" /var/tmp && exec "$@"' "$LAB_DIR/$router/tmp" "$@"
+}
+
 start_router() {
   local router=$1 dir run daemon extra
   dir=$LAB_DIR/$router run=$(run_dir "$1")
-  mkdir -p "$run"
+  mkdir -p "$run" "$dir/tmp"
   printf 'frr defaults datacenter\nhostname %s\n' "$router" >"$dir/zebra.conf"
   bfdd_conf "$router" >"$dir/bfdd.conf"
   bgpd_conf "$router" >"$dir/bgpd.conf"
@@ -118,7 +126,7 @@ start_router() {
   for daemon in "${FRR_DAEMONS[@]}"; do
     extra=()
     [ "$daemon" = bfdd ] && extra=(--bfdctl "$run/bfdd.sock")
-    in_ns "$router" "$FRR_BIN/$daemon" -d --vty_socket "$run" -z "$run/zserv.api" -f "$dir/$daemon.conf" \
+    in_router "$router" "$FRR_BIN/$daemon" -d --vty_socket "$run" -z "$run/zserv.api" -f "$dir/$daemon.conf" \
       -i "$run/$daemon.pid" --log "file:$dir/$daemon.log" -A 127.0.0.1 -P 0 "${extra[@]}" >/dev/null 2>"$dir/$daemon.err" ||
       die "$daemon on $router did not start, see $dir/$daemon.err and $dir/$daemon.log"
     wait_until 50 test -S "$run/$daemon.vty" || die "$daemon on $router gave no vty socket, see $dir/$daemon.log"

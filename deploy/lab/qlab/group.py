@@ -58,7 +58,8 @@ def cluster_manifest(nodes, voters=3, ping="100ms", hold="500ms", rebalance=REBA
 
 
 class Group:
-    """The processes, their folders and their admin sockets. A context manager: leaves no process behind."""
+    """The processes, their folders and their admin sockets. A context manager: leaves no process behind, and no file
+    unless there was an error, since then the logs are wanted."""
 
     def __init__(self, nodes, folder, cluster):
         self.nodes = {node.name: node for node in nodes}
@@ -73,8 +74,12 @@ class Group:
     def __enter__(self):
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, error, *_):
         self.stop()
+        if error:
+            print(f"the group's logs are in {self.folder}", flush=True)
+        else:
+            shutil.rmtree(self.folder, ignore_errors=True)
 
     def add_manifest(self, name, text):
         """Puts a document into the configuration folder in one step, so that nobody reads half of it."""
@@ -84,9 +89,9 @@ class Group:
 
     def _issue_identities(self):
         pki = self.folder / "pki"
-        self._tool("pki", "init", "--out", str(pki))
-        for node in self.nodes.values():
-            self._tool("pki", "issue", "--ca", str(pki), "--node", node.name, "--out", str(self.data(node.name) / "pki"))
+        self._tool("pki", "init", "--dir", str(pki), "--cluster", "lab")
+        for name in self.nodes:
+            self._tool("pki", "issue", name, "--dir", str(pki), "--out", str(self.data(name) / "pki"))
 
     def _tool(self, *arguments):
         result = subprocess.run([self.binary, *arguments], capture_output=True, text=True, check=False)

@@ -90,6 +90,21 @@ def set_link(namespace, interface, up):
         fcntl.ioctl(control, _SIOCSIFFLAGS, struct.pack("16sH14x", name, flags))
 
 
+def command(*arguments):
+    """Runs a command where we are; an error if it fails."""
+    subprocess.run(arguments, check=True)
+
+
+def remove(namespace):
+    """Kills what runs in the namespace and deletes it; nothing if it does not exist."""
+    if not os.path.exists(f"/run/netns/{namespace}"):
+        return
+    for pid in pids(namespace):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    command("ip", "netns", "del", namespace)
+
+
 def pids(namespace):
     """The processes in a namespace."""
     listed = subprocess.run(["ip", "netns", "pids", namespace], capture_output=True, text=True, check=True)

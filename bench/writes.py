@@ -1,0 +1,121 @@
+"""Durable writes through a quorum of three: ours beside etcd, in turns, with the same client.
+
+throughput    a closed loop of 1 and of 64 clients at the leader: services proposed beside keys put, fsync on
+leader_death  SIGKILL of the leader, then a write on a new connection each 10 ms, at the survivors in turn, until the first
+              one is acknowledged
+"""
+
+import contextlib
+import os
+import pathlib
+import statistics
+import time
+
+import etcd
+import ours
+import table
+from load import closed_loop, first_success
+from qlab import netns
+
+CLIENTS = (1, 64)
+SECONDS = 6
+
+
+class Counter:
+    """Numbers for keys and services, never one twice."""
+
+    def __init__(self):
+        self.next = 0
+
+    def take(self, count):
+        """The first of so many numbers."""
+        first, self.next = self.next, self.next + count
+        return first
+
+
+@contextlib.contextmanager
+def host(name):
+    """A namespace with a loopback only; the members run in it."""
+    namespace = f"qb{os.getpid()}-{name}"
+    netns.command("ip", "netns", "add", namespace)
+    try:
+        netns.run(namespace, "ip", "link", "set", "lo", "up")
+        yield namespace
+    finally:
+        netns.remove(namespace)
+
+
+def contenders(stack, folder, with_ours):
+    """[(contender, its namespace)], started. Ours takes part when it has an endpoint to propose through."""
+    kinds = [etcd.Etcd]
+    if with_ours and ours.PROPOSE_PATH:
+        kinds.append(ours.Writers)
+    listed = []
+    for kind in kinds:
+        namespace = stack.enter_context(host(kind.name))
+        contender = kind(namespace, pathlib.Path(folder) / kind.name)
+        stack.callback(contender.stop)
+        contender.start()
+        listed.append((contender, namespace))
+    return listed
+
+
+def throughput(folder, rounds, with_ours):
+    """The bench; returns whether no write failed."""
+    numbers, results = Counter(), {}
+    with contextlib.ExitStack() as stack:
+        listed = contenders(stack, folder, with_ours)
+        for number in range(1, rounds + 1):
+            for clients in CLIENTS:
+                for contender, namespace in listed:
+                    leader, _ = contender.settle()
+                    result = closed_loop(namespace, contender.target(leader), contender.write, clients, SECONDS,
+                                         numbers.take(1_000_000))
+                    results.setdefault((clients, contender.name), []).append(result)
+                    print(f"throughput: run {number} of {rounds}, {contender.name}, {clients} clients: "
+                          f"{len(result[0]) / SECONDS:.0f} writes/s", flush=True)
+    report_throughput(results)
+    return all(failures == 0 for runs in results.values() for _, failures in runs)
+
+
+def report_throughput(results):
+    """The table: the ratio is our writes per second over etcd's."""
+    rate = {key: statistics.median(len(latencies) / SECONDS for latencies, _ in runs) for key, runs in results.items()}
+    rows = []
+    for (clients, name), runs in sorted(results.items()):
+        latencies = [1000 * latency for run_latencies, _ in runs for latency in run_latencies]
+        rows.append([
+            name, clients, f"{rate[clients, name]:.0f}", f"{table.quantile(latencies, 0.5):.2f}",
+            f"{table.quantile(latencies, 0.99):.2f}", sum(failures for _, failures in runs),
+            f"{rate[clients, name] / rate[clients, 'etcd']:.2f}",
+        ])
+    print(f"\nDurable writes through three members, fsync on ({etcd.version()}):\n")
+    table.show(["contender", "clients", "writes/s", "p50 ms", "p99 ms", "failed", "times etcd"], rows)
+
+
+def leader_death(folder, rounds, with_ours):
+    """The bench; returns True, since a run in which no write is taken again ends with an error."""
+    numbers, results = Counter(), {}
+    with contextlib.ExitStack() as stack:
+        listed = contenders(stack, folder, with_ours)
+        for number in range(1, rounds + 1):
+            for contender, namespace in listed:
+                taken = one_death(contender, namespace, numbers)
+                results.setdefault(contender.name, []).append(taken)
+                print(f"leader death: round {number} of {rounds}, {contender.name}: {taken:.0f} ms", flush=True)
+    rows = [[name, len(taken), table.spread(taken), table.ratio(results["etcd"], taken)] for name, taken in results.items()]
+    print(f"\nLeader killed until the first acknowledged write, ms, median / max ({etcd.version()}):\n")
+    table.show(["contender", "kills", "first write", "etcd is so many times"], rows)
+    return True
+
+
+def one_death(contender, namespace, numbers):
+    """ms from the kill to the first acknowledged write."""
+    leader, others = contender.settle()
+    targets = [contender.target(name) for name in others]
+    first_success(namespace, targets, contender.write, numbers.take(10_000))
+    started = time.monotonic()
+    contender.kill(leader)
+    taken = first_success(namespace, targets, contender.write, numbers.take(10_000)) - started
+    contender.start(leader)
+    return 1000 * taken
