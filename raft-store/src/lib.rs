@@ -10,6 +10,7 @@ pub mod ipam;
 pub mod log;
 pub mod machine;
 pub mod model;
+pub mod net;
 pub mod pki;
 pub mod placement;
 pub mod plan;

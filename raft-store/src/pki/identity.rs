@@ -90,18 +90,15 @@ impl Identity {
         self.until
     }
 
-    /// The certificate and what it was signed with, for the TLS handshake.
-    pub fn chain(&self) -> Vec<CertificateDer<'static>> {
+    pub(crate) fn chain(&self) -> Vec<CertificateDer<'static>> {
         self.chain.clone()
     }
 
-    /// The key of the certificate.
-    pub fn key(&self) -> PrivateKeyDer<'static> {
+    pub(crate) fn key(&self) -> PrivateKeyDer<'static> {
         self.key.clone_key()
     }
 
-    /// The one authority that peers' certificates must be from.
-    pub fn roots(&self) -> Arc<RootCertStore> {
+    pub(crate) fn roots(&self) -> Arc<RootCertStore> {
         self.roots.clone()
     }
 }

@@ -1,0 +1,214 @@
+//! openraft's network, over the wire.
+
+use std::future::Future;
+use std::time::Duration;
+
+use openraft::alias::{SnapshotOf, VoteOf};
+use openraft::errors::{NetworkError, RPCError, ReplicationClosed, StreamingError, Timeout, Unreachable};
+use openraft::network::v2::RaftNetworkV2;
+use openraft::network::{RPCOption, RPCTypes, RaftNetworkFactory};
+use openraft::raft::{
+    AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, TransferLeaderRequest, TransferLeaderResponse,
+    VoteRequest, VoteResponse,
+};
+use openraft::{OptionalSend, entry::RaftEntry};
+
+use super::snapshot::PART;
+use super::{
+    CallError, FrameError, Lane, RaftAnswer, RaftCall, Request, Response, SnapshotPart, Wire, WireError, call,
+};
+use crate::types::{Member, RaftId, TypeConfig};
+
+/// Makes openraft's clients, one for each peer and purpose.
+#[derive(Clone, Debug)]
+pub struct RaftNetworks<W> {
+    wire: W,
+    me: RaftId,
+}
+
+impl<W: Wire> RaftNetworks<W> {
+    /// Clients that speak for the identity `me`.
+    pub fn new(wire: W, me: RaftId) -> Self {
+        Self { wire, me }
+    }
+
+    fn client(&self, lane: Lane, target: RaftId, member: &Member) -> RaftNetwork<W> {
+        RaftNetwork { wire: self.wire.clone(), me: self.me, target, member: member.clone(), lane }
+    }
+}
+
+impl<W: Wire> RaftNetworkFactory<TypeConfig> for RaftNetworks<W> {
+    type Network = RaftNetwork<W>;
+
+    async fn new_client(&mut self, target: RaftId, member: &Member) -> RaftNetwork<W> {
+        self.client(Lane::Log, target, member)
+    }
+
+    async fn new_heartbeat_client(&mut self, target: RaftId, member: &Member) -> RaftNetwork<W> {
+        self.client(Lane::Heartbeat, target, member)
+    }
+
+    async fn new_snapshot_client(&mut self, target: RaftId, member: &Member) -> RaftNetwork<W> {
+        self.client(Lane::Snapshot, target, member)
+    }
+}
+
+/// openraft's client for one peer.
+#[derive(Clone, Debug)]
+pub struct RaftNetwork<W> {
+    wire: W,
+    me: RaftId,
+    target: RaftId,
+    member: Member,
+    lane: Lane,
+}
+
+type Failure = RPCError<TypeConfig>;
+
+impl<W: Wire> RaftNetwork<W> {
+    async fn ask(&self, lane: Lane, asked: RaftCall, ttl: Duration) -> Result<RaftAnswer, CallFailure> {
+        let request = Request::Raft { from: self.me, to: self.target, call: asked };
+        match call(&self.wire, &self.member, lane, &request, ttl).await? {
+            Response::Raft { from, answer } if from == self.target => Ok(answer),
+            Response::Raft { from, .. } => {
+                Err(CallFailure::Refused(format!("{} answers as {from:x}, not as {:x}", self.member, self.target)))
+            }
+            Response::Refused(refusal) => Err(CallFailure::Refused(format!("{}: {refusal}", self.member))),
+            _ => Err(self.senseless()),
+        }
+    }
+
+    fn senseless(&self) -> CallFailure {
+        CallFailure::Refused(format!("{} answered something that was not asked", self.member))
+    }
+
+    /// What openraft makes of a failure: whether it may try again at once, or should wait first.
+    fn failure(&self, action: RPCTypes, failure: CallFailure) -> Failure {
+        match failure {
+            CallFailure::Call(CallError::Wire(WireError::Timeout { ttl: timeout, .. })) => {
+                Timeout { action, id: self.me, target: self.target, timeout }.into()
+            }
+            CallFailure::Call(CallError::Wire(error @ (WireError::Lost { .. } | WireError::Version { .. }))) => {
+                NetworkError::new(&error).into()
+            }
+            CallFailure::Call(error) => Unreachable::new(&error).into(),
+            CallFailure::Refused(reason) => Unreachable::from_string(reason).into(),
+        }
+    }
+
+    async fn ask_for_vote(&self, asked: RaftCall, ttl: Duration) -> Result<VoteResponse<TypeConfig>, Failure> {
+        let answer = self.ask(Lane::Heartbeat, asked, ttl).await;
+        match answer.map_err(|failure| self.failure(RPCTypes::Vote, failure))? {
+            RaftAnswer::Vote(response) => Ok(response),
+            _ => Err(self.failure(RPCTypes::Vote, self.senseless())),
+        }
+    }
+
+    async fn send_parts(
+        &self,
+        vote: VoteOf<TypeConfig>,
+        snapshot: SnapshotOf<TypeConfig, Vec<u8>>,
+        ttl: Duration,
+    ) -> Result<SnapshotResponse<TypeConfig>, CallFailure> {
+        let (meta, bytes) = (snapshot.meta, snapshot.snapshot);
+        let mut offset = 0;
+        loop {
+            let end = bytes.len().min(offset + PART);
+            let data = bytes[offset..end].to_vec();
+            let part =
+                SnapshotPart { vote, meta: meta.clone(), offset: offset as u64, total: bytes.len() as u64, data };
+            match self.ask(Lane::Snapshot, RaftCall::Snapshot(part), ttl).await? {
+                RaftAnswer::Snapshot(response) => return Ok(response),
+                RaftAnswer::SnapshotPart { next } if next == end as u64 && end < bytes.len() => offset = end,
+                _ => return Err(self.senseless()),
+            }
+        }
+    }
+}
+
+/// Why an answer is missing.
+enum CallFailure {
+    /// It did not come.
+    Call(CallError),
+    /// The peer did not do it.
+    Refused(String),
+}
+
+impl From<CallError> for CallFailure {
+    fn from(error: CallError) -> Self {
+        Self::Call(error)
+    }
+}
+
+impl<W: Wire> RaftNetworkV2<TypeConfig> for RaftNetwork<W> {
+    type SnapshotData = Vec<u8>;
+
+    async fn append_entries(
+        &mut self,
+        mut request: AppendEntriesRequest<TypeConfig>,
+        option: RPCOption,
+    ) -> Result<AppendEntriesResponse<TypeConfig>, Failure> {
+        let all = request.entries.len();
+        let answer = loop {
+            match self.ask(self.lane, RaftCall::Append(request.clone()), option.soft_ttl()).await {
+                // Too much for one message: the first half goes now, openraft sends the rest next.
+                Err(CallFailure::Call(CallError::Frame { error: FrameError::TooLarge(_), .. }))
+                    if request.entries.len() > 1 =>
+                {
+                    request.entries.truncate(request.entries.len() / 2);
+                }
+                other => break other,
+            }
+        };
+        match answer.map_err(|failure| self.failure(RPCTypes::AppendEntries, failure))? {
+            RaftAnswer::Append(AppendEntriesResponse::Success) if request.entries.len() < all => {
+                Ok(AppendEntriesResponse::PartialSuccess(request.entries.last().map(|entry| entry.log_id())))
+            }
+            RaftAnswer::Append(response) => Ok(response),
+            _ => Err(self.failure(RPCTypes::AppendEntries, self.senseless())),
+        }
+    }
+
+    async fn vote(
+        &mut self,
+        request: VoteRequest<TypeConfig>,
+        option: RPCOption,
+    ) -> Result<VoteResponse<TypeConfig>, Failure> {
+        self.ask_for_vote(RaftCall::Vote(request), option.soft_ttl()).await
+    }
+
+    async fn pre_vote(
+        &mut self,
+        request: VoteRequest<TypeConfig>,
+        option: RPCOption,
+    ) -> Result<VoteResponse<TypeConfig>, Failure> {
+        self.ask_for_vote(RaftCall::PreVote(request), option.soft_ttl()).await
+    }
+
+    async fn full_snapshot(
+        &mut self,
+        vote: VoteOf<TypeConfig>,
+        snapshot: SnapshotOf<TypeConfig, Vec<u8>>,
+        cancel: impl Future<Output = ReplicationClosed> + OptionalSend + 'static,
+        option: RPCOption,
+    ) -> Result<SnapshotResponse<TypeConfig>, StreamingError<TypeConfig>> {
+        let sent = tokio::select! {
+            biased;
+            closed = cancel => return Err(StreamingError::Closed(closed)),
+            sent = self.send_parts(vote, snapshot, option.soft_ttl()) => sent,
+        };
+        sent.map_err(|failure| self.failure(RPCTypes::InstallSnapshot, failure).into())
+    }
+
+    async fn transfer_leader(
+        &mut self,
+        request: TransferLeaderRequest<TypeConfig>,
+        option: RPCOption,
+    ) -> Result<TransferLeaderResponse<TypeConfig>, Failure> {
+        let answer = self.ask(Lane::Heartbeat, RaftCall::TransferLeader(request), option.soft_ttl()).await;
+        match answer.map_err(|failure| self.failure(RPCTypes::TransferLeader, failure))? {
+            RaftAnswer::TransferLeader(response) => Ok(response),
+            _ => Err(self.failure(RPCTypes::TransferLeader, self.senseless())),
+        }
+    }
+}
