@@ -1,3 +1,5 @@
 //! One node, wired: actors under supervision, their sources and ports.
 
+pub mod admin;
 pub mod source;
+pub mod status;

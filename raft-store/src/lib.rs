@@ -6,6 +6,7 @@
 
 pub mod bootstrap;
 pub mod codec;
+pub mod group;
 pub mod ipam;
 pub mod log;
 pub mod machine;

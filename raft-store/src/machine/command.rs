@@ -101,6 +101,11 @@ pub enum Command {
         /// At most so many planned moves may be begun by this command.
         limit: u32,
     },
+    /// A node is to leave the group for good: it is drained, loses its vote and its membership, and is then forgotten.
+    Leave {
+        /// Who.
+        node: NodeName,
+    },
 }
 
 /// What a running node tells of itself.
@@ -153,6 +158,7 @@ impl Command {
             Self::CloseSession { .. } => "close-session",
             Self::Forget { .. } => "forget",
             Self::Rebalance { .. } => "rebalance",
+            Self::Leave { .. } => "leave",
         }
     }
 }

@@ -126,6 +126,11 @@ pub enum Event {
         /// Which node.
         node: NodeName,
     },
+    /// A node is about to leave for good.
+    Leaving {
+        /// Which node.
+        node: NodeName,
+    },
 }
 
 /// Why an address moves to another node.

@@ -105,9 +105,21 @@ impl State {
             return Outcome::Done;
         }
         member.draining = on;
+        member.leaving &= on;
         events.push(Event::Drained { node: node.clone(), on });
         self.settle(Reconsider::Everything, events);
         Outcome::Done
+    }
+
+    pub(super) fn leave(&mut self, node: &NodeName, events: &mut Vec<Event>) -> Outcome {
+        let Some(member) = self.members.get_mut(node) else {
+            return Outcome::Refused(format!("nothing is known of a node {node}"));
+        };
+        if !member.leaving {
+            member.leaving = true;
+            events.push(Event::Leaving { node: node.clone() });
+        }
+        self.drain(node, true, events)
     }
 
     pub(super) fn forget(&mut self, node: &NodeName, events: &mut Vec<Event>) -> Outcome {

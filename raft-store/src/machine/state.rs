@@ -44,6 +44,8 @@ pub struct MemberState {
     pub draining: bool,
     /// Addresses that it could not program.
     pub refused: BTreeSet<IpAddr>,
+    /// It is leaving the group for good.
+    pub leaving: bool,
 }
 
 /// A node's right to answer for what it owns.
@@ -106,6 +108,7 @@ impl State {
             Command::Drain { node, on } => self.drain(node, *on, &mut events),
             Command::Forget { node } => self.forget(node, &mut events),
             Command::Rebalance { limit } => self.rebalance(*limit, &mut events),
+            Command::Leave { node } => self.leave(node, &mut events),
         };
         Applied { outcome, events }
     }
