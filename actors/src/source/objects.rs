@@ -103,6 +103,8 @@ impl fmt::Debug for Secrets {
 /// Everything that was read.
 #[derive(Default)]
 pub(super) struct Objects {
+    /// The name of the cluster, where a `Cluster` gives it.
+    pub cluster: Option<String>,
     claims: BTreeMap<(&'static str, String), Place>,
     pub settings: Option<ClusterSettings>,
     pub nodes: Vec<Node>,

@@ -106,6 +106,13 @@ pub enum Command {
         /// Who.
         node: NodeName,
     },
+    /// A node is about to stop: it is relieved of everything until its next run opens a session.
+    HandOver {
+        /// Who.
+        node: NodeName,
+        /// Only this session.
+        session: SessionId,
+    },
 }
 
 /// What a running node tells of itself.
@@ -159,6 +166,7 @@ impl Command {
             Self::Forget { .. } => "forget",
             Self::Rebalance { .. } => "rebalance",
             Self::Leave { .. } => "leave",
+            Self::HandOver { .. } => "hand-over",
         }
     }
 }

@@ -131,6 +131,11 @@ pub enum Event {
         /// Which node.
         node: NodeName,
     },
+    /// A node is about to stop, and hands over what it owns.
+    HandingOver {
+        /// Which node.
+        node: NodeName,
+    },
 }
 
 /// Why an address moves to another node.

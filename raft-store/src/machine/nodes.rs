@@ -43,7 +43,7 @@ impl State {
         let member = self.members.entry(node.clone()).or_default();
         match member.session {
             Some(session) if session.incarnation == incarnation => return Outcome::Session(session.id),
-            _ => member.session = Some(Session { id, incarnation }),
+            _ => member.session = Some(Session { id, incarnation, handing_over: false }),
         }
         member.refused.clear();
         events.push(Event::SessionOpened { node: node.clone(), session: id });
@@ -120,6 +120,19 @@ impl State {
             events.push(Event::Leaving { node: node.clone() });
         }
         self.drain(node, true, events)
+    }
+
+    pub(super) fn hand_over(&mut self, node: &NodeName, id: SessionId, events: &mut Vec<Event>) -> Outcome {
+        let session = self.members.get_mut(node).and_then(|member| member.session.as_mut());
+        let Some(session) = session.filter(|session| session.id == id) else {
+            return Outcome::Refused(format!("{node} has no session {}", id.0));
+        };
+        if !session.handing_over {
+            session.handing_over = true;
+            events.push(Event::HandingOver { node: node.clone() });
+            self.settle(Reconsider::Everything, events);
+        }
+        Outcome::Done
     }
 
     pub(super) fn forget(&mut self, node: &NodeName, events: &mut Vec<Event>) -> Outcome {

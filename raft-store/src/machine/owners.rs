@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::state::{Moving, Ownership};
+use super::state::{MemberState, Moving, Ownership};
 use super::{Epoch, Event, MoveReason, Outcome, State};
 use crate::model::{Node, NodeName, Pool, Service};
 use crate::placement::{Eligibility, Ineligible, Item, NodeView, Problem, Verdict, assign_orphans, rebalance};
@@ -288,7 +288,7 @@ impl State {
         NodeView {
             node,
             live: member.is_some_and(|member| member.session.is_some()),
-            draining: member.is_some_and(|member| member.draining),
+            draining: member.is_some_and(MemberState::relieved),
             interfaces: reported.map(|report| &report.interfaces[..]).or(node.interfaces.as_deref()),
             refused: member.map_or(const { &BTreeSet::new() }, |member| &member.refused),
         }

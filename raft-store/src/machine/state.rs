@@ -48,6 +48,13 @@ pub struct MemberState {
     pub leaving: bool,
 }
 
+impl MemberState {
+    /// It is to own nothing: drained, or about to stop.
+    pub fn relieved(&self) -> bool {
+        self.draining || self.session.is_some_and(|session| session.handing_over)
+    }
+}
+
 /// A node's right to answer for what it owns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Session {
@@ -55,6 +62,8 @@ pub struct Session {
     pub id: SessionId,
     /// The run of the node that it belongs to.
     pub incarnation: Incarnation,
+    /// The run is about to end, and hands over what it owns.
+    pub handing_over: bool,
 }
 
 /// A node answers for an address.
@@ -109,6 +118,7 @@ impl State {
             Command::Forget { node } => self.forget(node, &mut events),
             Command::Rebalance { limit } => self.rebalance(*limit, &mut events),
             Command::Leave { node } => self.leave(node, &mut events),
+            Command::HandOver { node, session } => self.hand_over(node, *session, &mut events),
         };
         Applied { outcome, events }
     }

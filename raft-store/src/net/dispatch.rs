@@ -7,6 +7,7 @@ use openraft::Raft;
 use openraft::alias::{SnapshotOf, VoteOf};
 use openraft::async_runtime::WatchReceiver;
 use openraft::errors::{ChangeMembershipError, ClientWriteError, RaftError};
+use openraft::raft::AppendEntriesRequest;
 use openraft::storage::RaftStateMachine;
 
 use super::snapshot::{Assembly, Received};
@@ -22,27 +23,42 @@ use crate::types::{Member, RaftId, TypeConfig};
 /// Answers what other nodes ask. It works before the node has an identity, too: then it only says so.
 pub struct Dispatcher<SM: RaftStateMachine<TypeConfig, SnapshotData = Vec<u8>>> {
     cluster: String,
-    founders: BTreeSet<Member>,
+    founders: Mutex<BTreeSet<Member>>,
     raft: Mutex<Option<Raft<TypeConfig, SM>>>,
     arriving: Mutex<Assembly>,
-    notices: Box<dyn Fn(NodeName, Vec<u8>) + Send + Sync>,
+    hooks: Box<dyn Hooks>,
+}
+
+/// What the node wants to hear of, and to have a say in. None of it may block.
+pub trait Hooks: Send + Sync + 'static {
+    /// A datagram came, from a node that is proven to be `from`.
+    fn notice(&self, from: NodeName, datagram: Vec<u8>);
+
+    /// A leader of `term` was heard. Called before this node acknowledges anything to it.
+    fn leader_heard(&self, term: u64);
+
+    /// Whether a node may become a member.
+    ///
+    /// # Errors
+    /// Why not.
+    fn admits(&self, member: &Member) -> Result<(), String>;
 }
 
 impl<SM: RaftStateMachine<TypeConfig, SnapshotData = Vec<u8>>> Dispatcher<SM> {
-    /// A dispatcher for a node of `cluster` whose configuration names these `founders`. `notices` takes datagrams, with
-    /// the sender's proven name; it must not block.
-    pub fn new(
-        cluster: impl Into<String>,
-        founders: BTreeSet<Member>,
-        notices: impl Fn(NodeName, Vec<u8>) + Send + Sync + 'static,
-    ) -> Arc<Self> {
+    /// A dispatcher for a node of `cluster` whose configuration names these `founders`.
+    pub fn new(cluster: impl Into<String>, founders: BTreeSet<Member>, hooks: impl Hooks) -> Arc<Self> {
         Arc::new(Self {
             cluster: cluster.into(),
-            founders,
+            founders: Mutex::new(founders),
             raft: Mutex::new(None),
             arriving: Mutex::new(Assembly::default()),
-            notices: Box::new(notices),
+            hooks: Box::new(hooks),
         })
+    }
+
+    /// The configuration names other founders now.
+    pub fn set_founders(&self, founders: BTreeSet<Member>) {
+        *self.founders.lock().unwrap_or_else(PoisonError::into_inner) = founders;
     }
 
     /// From now on this node has an identity; or, with `None`, it is stopping.
@@ -75,7 +91,8 @@ impl<SM: RaftStateMachine<TypeConfig, SnapshotData = Vec<u8>>> Dispatcher<SM> {
         if has_identity {
             Answer::Exists { cluster }
         } else {
-            Answer::Empty { cluster, founders: self.founders.clone() }
+            let founders = self.founders.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            Answer::Empty { cluster, founders }
         }
     }
 
@@ -111,6 +128,9 @@ impl<SM: RaftStateMachine<TypeConfig, SnapshotData = Vec<u8>>> Dispatcher<SM> {
         let leader = speaks_for(&call);
         if leader != id {
             return Err(Refusal::NotYou(format!("identity {id:x} speaks with the vote of {leader:x}")));
+        }
+        if let RaftCall::Append(AppendEntriesRequest { vote, .. }) | RaftCall::Snapshot(SnapshotPart { vote, .. }) = &call {
+            self.hooks.leader_heard(vote.leader_id.term);
         }
         let answer = match call {
             RaftCall::Append(request) => raft.append_entries(request).await.map(RaftAnswer::Append).map_err(failed),
@@ -151,6 +171,7 @@ impl<SM: RaftStateMachine<TypeConfig, SnapshotData = Vec<u8>>> Dispatcher<SM> {
             return Err(Refusal::NotYou(format!("{from} asks to join as {}", member.name)));
         }
         self.check_claim(raft, from, id)?;
+        self.hooks.admits(&member).map_err(Refusal::NotAdmitted)?;
         let answer = match raft.add_learner(id, member, false).await {
             Ok(_) => JoinAnswer::Joined,
             Err(RaftError::APIError(ClientWriteError::ForwardToLeader(forward))) => {
@@ -212,6 +233,6 @@ impl<SM: RaftStateMachine<TypeConfig, SnapshotData = Vec<u8>>> Service for Dispa
     }
 
     fn notify(&self, from: NodeName, datagram: Vec<u8>) {
-        (self.notices)(from, datagram);
+        self.hooks.notice(from, datagram);
     }
 }

@@ -161,4 +161,7 @@ pub enum Refusal {
     /// This node is stopping.
     #[error("this node is stopping")]
     Stopping,
+    /// The sender may not become a member.
+    #[error("{0}")]
+    NotAdmitted(String),
 }

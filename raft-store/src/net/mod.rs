@@ -21,7 +21,7 @@ mod tests;
 mod wire;
 
 pub use call::{CallError, call};
-pub use dispatch::Dispatcher;
+pub use dispatch::{Dispatcher, Hooks};
 pub use forward::{Forwarder, Group, Leader, ProposeError, Written, repeatable};
 pub use frame::{FrameError, MESSAGE_LIMIT, NEWEST, OLDEST, Versions, decode, encode, version_of};
 pub use group::RaftGroup;

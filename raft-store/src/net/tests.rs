@@ -14,6 +14,7 @@ use super::testing::{Lab, MemoryLog, MemoryMachine, until};
 use super::*;
 use crate::bootstrap::{Answer, founding_id, joining_id};
 use crate::machine::{Command, Epoch, Outcome, Proposal};
+use crate::model::NodeName;
 use crate::types::{Member, RaftId, TypeConfig};
 
 type TestRaft = Raft<TypeConfig, MemoryMachine>;
@@ -33,6 +34,19 @@ struct Running {
     forwarder: Forwarder<RaftGroup<QuicWire, MemoryMachine>>,
 }
 
+/// Hears nothing and admits everyone.
+struct NoHooks;
+
+impl Hooks for NoHooks {
+    fn notice(&self, _: NodeName, _: Vec<u8>) {}
+
+    fn leader_heard(&self, _: u64) {}
+
+    fn admits(&self, _: &Member) -> Result<(), String> {
+        Ok(())
+    }
+}
+
 fn raft_config() -> Arc<Config> {
     let config = Config {
         heartbeat_interval: 100,
@@ -49,7 +63,7 @@ fn raft_config() -> Arc<Config> {
 
 impl Node {
     fn start(config: QuicConfig) -> Self {
-        let dispatcher = Dispatcher::new("lab", BTreeSet::new(), |_, _| {});
+        let dispatcher = Dispatcher::new("lab", BTreeSet::new(), NoHooks);
         let name = config.identity.name().clone();
         let wire = QuicWire::bind(config, dispatcher.clone()).unwrap();
         let member = Member { name, address: wire.local_addr().unwrap() };
