@@ -42,6 +42,8 @@ pub use objects::Secrets;
 pub struct Loaded {
     /// The wanted state. With errors it is what could be understood, fit for showing only.
     pub wanted: Wanted,
+    /// The name of the `Cluster`, when the input has one.
+    pub cluster: Option<String>,
     /// Passwords; never part of the wanted state.
     pub secrets: Secrets,
     /// Every problem, by file, line and column.
@@ -79,9 +81,10 @@ pub fn read(files: Vec<SourceFile>) -> Loaded {
         }
     }
     let secrets = std::mem::take(&mut objects.secrets);
+    let cluster = objects.cluster.take();
     let wanted = assemble::assemble(objects, cx);
     let digest = digest(&wanted);
-    Loaded { wanted, secrets, digest, diagnostics: report.finish() }
+    Loaded { wanted, cluster, secrets, digest, diagnostics: report.finish() }
 }
 
 /// The digest of a wanted state: SHA-256 over its objects in their order, each as a line of JSON.

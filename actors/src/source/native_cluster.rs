@@ -34,6 +34,7 @@ pub(super) fn read(fields: &Fields, head: &Head, objects: &mut Objects) -> Optio
     }
     if first {
         objects.settings = Some(settings);
+        objects.cluster = Some(head.meta.name.clone());
     }
     Some(())
 }

@@ -105,6 +105,8 @@ impl fmt::Debug for Secrets {
 pub(super) struct Objects {
     claims: BTreeMap<(&'static str, String), Place>,
     pub settings: Option<ClusterSettings>,
+    /// The name of the `Cluster`.
+    pub cluster: Option<String>,
     pub nodes: Vec<Node>,
     pub namespaces: Vec<Namespace>,
     pub pools: Vec<PlacedPool>,
