@@ -14,9 +14,8 @@ use openraft::raft::{
 use openraft::{OptionalSend, entry::RaftEntry};
 
 use super::snapshot::PART;
-use super::{
-    CallError, FrameError, Lane, RaftAnswer, RaftCall, Request, Response, SnapshotPart, Wire, WireError, call,
-};
+use super::{CallError, Lane, RaftAnswer, RaftCall, Request, Response, SnapshotPart, Wire, WireError, call};
+use crate::codec::CodecError;
 use crate::types::{Member, RaftId, TypeConfig};
 
 /// Makes openraft's clients, one for each peer and purpose.
@@ -79,7 +78,7 @@ impl<W: Wire> RaftNetwork<W> {
     }
 
     fn senseless(&self) -> CallFailure {
-        CallFailure::Refused(format!("{} answered something that was not asked", self.member))
+        CallError::Senseless { to: self.member.clone() }.into()
     }
 
     /// What openraft makes of a failure: whether it may try again at once, or should wait first.
@@ -152,7 +151,7 @@ impl<W: Wire> RaftNetworkV2<TypeConfig> for RaftNetwork<W> {
         let answer = loop {
             match self.ask(self.lane, RaftCall::Append(request.clone()), option.soft_ttl()).await {
                 // Too much for one message: the first half goes now, openraft sends the rest next.
-                Err(CallFailure::Call(CallError::Frame { error: FrameError::TooLarge(_), .. }))
+                Err(CallFailure::Call(CallError::Codec { error: CodecError::TooLarge { .. }, .. }))
                     if request.entries.len() > 1 =>
                 {
                     request.entries.truncate(request.entries.len() / 2);

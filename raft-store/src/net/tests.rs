@@ -13,6 +13,7 @@ use super::quic::{QuicConfig, QuicWire};
 use super::testing::{Lab, MemoryLog, MemoryMachine, until};
 use super::*;
 use crate::bootstrap::{Answer, founding_id, joining_id};
+use crate::codec::{OLDEST_WIRE_VERSION as OLDEST, Versions, WIRE_VERSION as NEWEST};
 use crate::machine::{Command, Epoch, Outcome, Proposal};
 use crate::types::{Member, RaftId, TypeConfig};
 
