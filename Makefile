@@ -47,7 +47,7 @@ deny: ## licences, sources and versions of the dependencies; advisories too wher
 bench: ## criterion benches, then takeover, throughput and leader death beside keepalived and etcd (about 30 minutes)
 	deploy/tools build lab bench
 	cargo bench --workspace --locked
-	cargo build --release --locked
+	cargo build --release --locked -p quorumlb -p quorumlb-load
 	QUORUMLB=target/release/quorumlb bench/run
 
 p3: ## rounds of partitions and pauses at the owner, every answer on the segment checked

@@ -15,6 +15,8 @@ class Etcd:
     """Defaults (heartbeat 100 ms, election 1000 ms, fsync on), the JSON gateway on the loopback."""
 
     name = "etcd"
+    # What bench/load calls these writes.
+    kind = "etcd-put"
 
     def __init__(self, namespace, folder):
         self._namespace = namespace

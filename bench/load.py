@@ -1,11 +1,17 @@
-"""HTTP clients in one thread, the same for every contender: a closed loop, and single shots in a rhythm."""
+"""HTTP clients, the same for every contender: a closed loop (a program of its own, bench/load, since in Python the client
+would be the limit), and single shots in a rhythm."""
 
 import errno
+import json
+import os
+import pathlib
 import selectors
 import socket
 import time
 
 from qlab import netns
+
+_PROJECT = pathlib.Path(__file__).resolve().parents[1]
 
 
 class Connection:
@@ -50,31 +56,23 @@ def _whole(head, body):
     return body.endswith(b"0\r\n\r\n")
 
 
-def closed_loop(namespace, target, write, clients, seconds, first):
-    """Each client sends its next write when the last one is acknowledged. Returns (latencies in s, failures)."""
-    selector = selectors.DefaultSelector()
-    number, latencies, failures = first, [], 0
-    deadline = time.monotonic() + seconds
-    for _ in range(clients):
-        connection = Connection(namespace, target)
-        selector.register(connection.socket, selectors.EVENT_WRITE, connection)
-    while time.monotonic() < deadline:
-        for key, events in selector.select(0.1):
-            connection = key.data
-            if events & selectors.EVENT_WRITE:
-                selector.modify(connection.socket, selectors.EVENT_READ, connection)
-            else:
-                status = connection.status()
-                if status is None:
-                    continue
-                failures += status != 200
-                if status == 200:
-                    latencies.append(time.monotonic() - connection.started)
-            connection.ask(write(number))
-            number += 1
-    for key in list(selector.get_map().values()):
-        key.fileobj.close()
-    return latencies, failures
+def program():
+    """The closed loop's program: $QUORUMLB_LOAD, or the release build of this tree."""
+    path = os.environ.get("QUORUMLB_LOAD", str(_PROJECT / "target" / "release" / "quorumlb-load"))
+    if not os.access(path, os.X_OK):
+        raise SystemExit(f"no program at {path}; build it first: cargo build --release -p quorumlb-load")
+    return path
+
+
+def closed_loop(namespace, contender, member, clients, seconds, first):
+    """Each client sends its next write when the last one is acknowledged. Returns the program's figures: writes,
+    failures, p50_us, p99_us, max_us, seconds."""
+    target = contender.target(member)
+    printed = netns.run(
+        namespace, program(), "--kind", contender.kind, "--connections", str(clients), "--seconds", str(seconds),
+        "--first", str(first), "--target", target if isinstance(target, str) else f"{target[0]}:{target[1]}",
+    )
+    return json.loads(printed)
 
 
 def first_success(namespace, targets, write, first, pause=0.010, limit=20.0):

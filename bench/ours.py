@@ -72,13 +72,17 @@ class Quorum:
 
 
 # How one service is proposed and acknowledged once it is durable on a quorum: the path of the admin endpoint on a node's
-# Unix socket. None until there is one; the benches then say that our side was not measured.
-PROPOSE_PATH = None
+# Unix socket. With None the benches say that our side was not measured.
+PROPOSE_PATH = "/v1/services"
 
 
 def proposal(number):
     """The HTTP request that proposes the service with this number."""
-    body = json.dumps({"name": f"bench-{number}", "namespace": "default", "ports": [{"protocol": "TCP", "port": 80}]})
+    body = json.dumps({
+        "apiVersion": "quorumlb.io/v1alpha1", "kind": "Service",
+        "metadata": {"name": f"bench-{number}", "namespace": "default"},
+        "spec": {"ports": [{"protocol": "TCP", "port": 80}]},
+    })
     return (
         f"POST {PROPOSE_PATH} HTTP/1.1\r\nHost: admin\r\nContent-Type: application/json\r\n"
         f"Content-Length: {len(body)}\r\n\r\n{body}"
@@ -89,6 +93,8 @@ class Writers:
     """A three-node group on the loopback of one namespace, for the benches that write."""
 
     name = "quorumlb"
+    # What bench/load calls these writes.
+    kind = "quorumlb-service"
 
     def __init__(self, namespace, folder):
         nodes = [group.Node(f"n{n}", namespace, f"127.0.1.{n}", interface="lo", prefix_length=8) for n in (1, 2, 3)]

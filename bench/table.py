@@ -1,13 +1,6 @@
 """Figures in rows: medians, maxima, and ratios between contenders of one run."""
 
-import math
 import statistics
-
-
-def quantile(values, share):
-    """The value that this share of the values does not exceed."""
-    ordered = sorted(values)
-    return ordered[max(0, math.ceil(share * len(ordered)) - 1)]
 
 
 def spread(values):

@@ -5,6 +5,7 @@ mod completions;
 mod output;
 mod pki;
 mod plan;
+mod snapshot;
 
 use std::process::ExitCode;
 
@@ -29,6 +30,8 @@ enum Command {
     Plan(plan::PlanCommand),
     #[command(subcommand)]
     Pki(pki::Pki),
+    #[command(subcommand)]
+    Snapshot(snapshot::Snapshot),
     Completions(completions::Completions),
 }
 
@@ -37,6 +40,7 @@ fn main() -> ExitCode {
         Command::Check(check) => check.run(),
         Command::Plan(plan) => plan.run(),
         Command::Pki(pki) => pki.run(),
+        Command::Snapshot(snapshot) => snapshot.run(),
         Command::Completions(completions) => completions.run::<Arguments>(),
     }
 }

@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use quorumlb_raft_store::machine::State;
+use quorumlb_raft_store::replica;
 use serde_json::Value;
 
 const NODES: &str = "deploy/lab/nodes.yaml";
@@ -112,4 +114,30 @@ fn an_authority_and_a_certificate_are_made_once() {
 fn shells_get_their_completions() {
     let bash = quorumlb(&["completions", "bash"]);
     assert!(String::from_utf8_lossy(&bash.stdout).contains("quorumlb"), "{bash:?}");
+}
+
+#[test]
+fn a_saved_state_is_restored_into_an_empty_directory_only() {
+    let directory = tempfile::tempdir().unwrap();
+    let state = directory.path().join("state.qlb");
+    std::fs::write(&state, replica::export(&State::default()).unwrap()).unwrap();
+    let data = directory.path().join("data");
+    let restore = |node: &str, file: &Path, more: &[&str]| {
+        let (file, data) = (file.to_str().unwrap(), data.to_str().unwrap());
+        let restore = ["snapshot", "restore", file, "--config", NODES, "--node", node, "--data", data];
+        quorumlb(&[&restore, more].concat())
+    };
+    let unknown = restore("node9", &state, &[]);
+    assert_eq!(unknown.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&unknown.stderr).contains("it has: node1, node2"), "{unknown:?}");
+    assert_eq!(restore("node1", Path::new(NODES), &[]).status.code(), Some(2), "not a saved state");
+    assert!(!data.exists());
+
+    let first = restore("node1", &state, &[]);
+    assert_eq!(first.status.code(), Some(0), "{first:?}");
+    let again = restore("node1", &state, &[]);
+    assert_eq!(again.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&again.stderr).contains("--force"), "{again:?}");
+    let forced = restore("node1", &state, &["--force"]);
+    assert!(String::from_utf8_lossy(&forced.stdout).contains("raft.redb.before-restore-1"), "{forced:?}");
 }

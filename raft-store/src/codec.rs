@@ -65,6 +65,11 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// The largest frame, in bytes.
+    pub const fn frame_limit(self) -> usize {
+        self.limit() + HEADER
+    }
+
     /// The largest body, in bytes.
     pub const fn limit(self) -> usize {
         match self {
@@ -193,9 +198,26 @@ fn limited<const LIMIT: usize>() -> Configuration<LittleEndian, Varint, Limit<LI
     standard().with_limit::<LIMIT>()
 }
 
-/// The newest version that both we and a peer speak, or `None` when the peer is too old for us.
-pub fn common_version(peer_newest: u8) -> Option<u8> {
-    (peer_newest >= OLDEST_WIRE_VERSION).then(|| peer_newest.min(WIRE_VERSION))
+/// The versions that a node speaks, both ends included. Two nodes speak the highest that both know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Versions {
+    /// The oldest.
+    pub oldest: u8,
+    /// The newest.
+    pub newest: u8,
+}
+
+impl Default for Versions {
+    fn default() -> Self {
+        Self { oldest: OLDEST_WIRE_VERSION, newest: WIRE_VERSION }
+    }
+}
+
+impl Versions {
+    /// Whether `version` is one of them.
+    pub fn contains(self, version: u8) -> bool {
+        (self.oldest..=self.newest).contains(&version)
+    }
 }
 
 /// Makes a frame in `version`.
@@ -261,6 +283,14 @@ pub fn version_of(kind: Kind, frame: &[u8]) -> Result<u8, CodecError> {
     open(kind, frame, HEADER).map(|(version, _)| version)
 }
 
+/// The version that a frame claims to be in, known here or not; `None` when it is no frame of this kind.
+pub fn claimed_version(kind: Kind, frame: &[u8]) -> Option<u8> {
+    match frame {
+        [first, version, ..] if *first == kind as u8 => Some(*version),
+        _ => None,
+    }
+}
+
 /// How many bytes the body of a value takes, without making it.
 ///
 /// # Errors
@@ -309,10 +339,7 @@ fn open(kind: Kind, frame: &[u8], header: usize) -> Result<(u8, &[u8]), CodecErr
 }
 
 fn check_version(version: u8) -> Result<u8, CodecError> {
-    match version {
-        OLDEST_WIRE_VERSION..=WIRE_VERSION => Ok(version),
-        found => Err(CodecError::Version { found }),
-    }
+    if Versions::default().contains(version) { Ok(version) } else { Err(CodecError::Version { found: version }) }
 }
 
 fn check_size(kind: Kind, bytes: usize) -> Result<(), CodecError> {

@@ -16,6 +16,7 @@ pub mod pki;
 pub mod placement;
 pub mod plan;
 pub mod replica;
+pub mod restore;
 pub mod runtime;
 pub mod session;
 pub mod types;

@@ -42,7 +42,7 @@ pub use objects::Secrets;
 pub struct Loaded {
     /// The wanted state. With errors it is what could be understood, fit for showing only.
     pub wanted: Wanted,
-    /// The name of the `Cluster`, if there is one.
+    /// The name of the `Cluster`, when the input has one.
     pub cluster: Option<String>,
     /// Passwords; never part of the wanted state.
     pub secrets: Secrets,

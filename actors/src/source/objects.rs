@@ -103,10 +103,10 @@ impl fmt::Debug for Secrets {
 /// Everything that was read.
 #[derive(Default)]
 pub(super) struct Objects {
-    /// The name of the cluster, where a `Cluster` gives it.
-    pub cluster: Option<String>,
     claims: BTreeMap<(&'static str, String), Place>,
     pub settings: Option<ClusterSettings>,
+    /// The name of the `Cluster`.
+    pub cluster: Option<String>,
     pub nodes: Vec<Node>,
     pub namespaces: Vec<Namespace>,
     pub pools: Vec<PlacedPool>,

@@ -6,6 +6,7 @@ use serde::Deserialize;
 use super::*;
 use crate::machine::{Command, Epoch, Incarnation, NodeReport, Proposal, State};
 use crate::model::NodeName;
+use crate::net::{Refusal, Request, Response};
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Note {
@@ -55,6 +56,20 @@ fn golden_frames() {
 }
 
 #[test]
+fn golden_messages() {
+    let refused = Response::Refused(Refusal::Malformed("x".into()));
+    let Asked(proposal) = asked(Command::Drain { node: NodeName::from("n2"), on: true });
+    for (frame, golden) in [
+        (encode(2, &Request::Hello), "4d02 02"),
+        (encode(2, &Request::Propose(proposal)), "4d02 01 fd0068e5cf8b010000056e6f646531 06026e3201"),
+        (encode(2, &refused), "4d02 04 000178"),
+        (encode(1, &Response::Refused(Refusal::Stopping)), "4d01 04 06"),
+    ] {
+        assert_eq!(hex(&frame.unwrap()), golden.replace(' ', ""));
+    }
+}
+
+#[test]
 fn golden_seal() {
     let sealed = seal(&note()).unwrap();
     let version = format!("{WIRE_VERSION:02x}");
@@ -75,11 +90,10 @@ fn every_known_version_is_read_and_no_other() {
 }
 
 #[test]
-fn the_common_version_is_what_both_speak() {
-    assert_eq!(common_version(0), None);
-    assert_eq!(common_version(1), Some(1));
-    assert_eq!(common_version(WIRE_VERSION), Some(WIRE_VERSION));
-    assert_eq!(common_version(u8::MAX), Some(WIRE_VERSION));
+fn the_claimed_version_is_told_even_when_it_is_not_known() {
+    assert_eq!(claimed_version(Kind::Message, &[b'M', 99, 1]), Some(99));
+    assert_eq!(claimed_version(Kind::Message, &[b'S', 2, 1]), None);
+    assert_eq!(claimed_version(Kind::Message, b"M"), None);
 }
 
 #[test]
@@ -130,6 +144,8 @@ proptest! {
             let frame = [&[kind as u8, version][..], &body].concat();
             let _ = decode::<Note>(&frame);
             let _ = decode::<Asked>(&frame);
+            let _ = decode::<Request>(&frame);
+            let _ = decode::<Response>(&frame);
             let _ = decode::<State>(&frame);
             let _ = unseal::<Asked>(&frame);
         }

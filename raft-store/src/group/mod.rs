@@ -6,5 +6,5 @@ mod standing;
 mod suspend;
 mod timing;
 
-pub use participant::{GroupError, NodeDispatcher, Participant};
+pub use participant::{GroupError, NodeDispatcher, Participant, StandingWatch};
 pub use standing::{MemberStanding, Role, Standing};

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use super::suspend::Suspends;
 use super::{MemberStanding, Role, Standing, timing};
-use crate::log::LogStore;
+use crate::log::{LocalStore, LogStore};
 use crate::machine::{Outcome, Proposal};
 use crate::model::Liveness;
 use crate::net::{Dispatcher, Forwarder, ProposeError, RaftGroup, RaftNetworks, Wire};
@@ -38,6 +38,7 @@ struct Inner<W: Wire> {
     raft: Raft<TypeConfig, Replica>,
     metrics: WatchReceiverOf<TypeConfig, RaftMetrics<TypeConfig>>,
     view: View,
+    local: LocalStore,
     forwarder: Forwarder<RaftGroup<W, Replica>>,
     suspends: Mutex<Suspends>,
 }
@@ -45,6 +46,18 @@ struct Inner<W: Wire> {
 impl<W: Wire> Clone for Participant<W> {
     fn clone(&self) -> Self {
         Self { inner: Arc::clone(&self.inner) }
+    }
+}
+
+/// Follows a node's place in the group.
+pub struct StandingWatch {
+    metrics: WatchReceiverOf<TypeConfig, RaftMetrics<TypeConfig>>,
+}
+
+impl StandingWatch {
+    /// Resolves when something may have changed since the last time; `None` when Raft has ended.
+    pub async fn changed(&mut self) -> Option<()> {
+        self.metrics.changed().await.ok()
     }
 }
 
@@ -72,13 +85,13 @@ impl<W: Wire> Participant<W> {
     ) -> Result<Self, GroupError> {
         let config = Arc::new(timing::config(cluster, liveness).validate().map_err(failed)?);
         let replica = Replica::new(&store);
-        let view = replica.view();
+        let (view, local) = (replica.view(), store.local());
         let networks = RaftNetworks::new(wire.clone(), id);
         let raft = Raft::new(id, config, networks, store, replica).await.map_err(failed)?;
         dispatcher.serve(Some(raft.clone()));
         let forwarder = Forwarder::new(RaftGroup::new(raft.clone(), wire));
         let metrics = raft.metrics();
-        Ok(Self { inner: Arc::new(Inner { raft, metrics, view, forwarder, suspends: Mutex::default() }) })
+        Ok(Self { inner: Arc::new(Inner { raft, metrics, view, local, forwarder, suspends: Mutex::default() }) })
     }
 
     /// Founds the group with these voters. Nothing happens when it is founded already.
@@ -105,6 +118,11 @@ impl<W: Wire> Participant<W> {
         &self.inner.view
     }
 
+    /// What the node keeps for itself on the same disk.
+    pub fn local(&self) -> &LocalStore {
+        &self.inner.local
+    }
+
     /// Its identity.
     pub fn id(&self) -> RaftId {
         *self.inner.raft.node_id()
@@ -118,10 +136,9 @@ impl<W: Wire> Participant<W> {
         self.inner.forwarder.propose(proposal, deadline).await
     }
 
-    /// Resolves when anything in [`Participant::standing`] may have changed since the call; `None` when Raft has ended.
-    pub async fn changed(&self) -> Option<()> {
-        let mut metrics = self.inner.metrics.clone();
-        metrics.changed().await.ok()
+    /// Follows changes of [`Participant::standing`], from now on.
+    pub fn watch(&self) -> StandingWatch {
+        StandingWatch { metrics: self.inner.raft.metrics() }
     }
 
     /// Its place in the group.
@@ -172,6 +189,10 @@ impl<W: Wire> Participant<W> {
         let raft = &self.inner.raft;
         match step {
             Step::AddLearner { id, member } => raft.add_learner(id, member, false).await.map(drop).map_err(failed),
+            Step::Readdress { id, member } => {
+                let change = ChangeMembers::SetNodes(BTreeMap::from([(id, member)]));
+                raft.change_membership(change, true).await.map(drop).map_err(failed)
+            }
             Step::HandOver { to } => raft.trigger().transfer_leader(to).await.map_err(failed),
             Step::Remove { id, .. } => {
                 let change = ChangeMembers::RemoveNodes(BTreeSet::from([id]));

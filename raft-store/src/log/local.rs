@@ -23,6 +23,8 @@ pub struct Local {
     pub last_seen_config: Option<ConfigDigest>,
     /// The group has been made or joined: it must never be made anew from this directory.
     pub bootstrapped: bool,
+    /// The node left the group for good: this directory must not be used any more.
+    pub left: bool,
 }
 
 impl Versioned for Local {

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{FrameError, Lane, Request, Response, Wire, WireError, decode, encode};
+use super::{Lane, Request, Response, Wire, WireError};
+use crate::codec::{self, CodecError};
 use crate::types::Member;
 
 /// Why there is no answer.
@@ -15,11 +16,17 @@ pub enum CallError {
     Wire(#[from] WireError),
     /// The request cannot be encoded, or the answer not be read.
     #[error("{to}: {error}")]
-    Frame {
+    Codec {
         /// Who.
         to: Member,
         /// What is wrong.
-        error: FrameError,
+        error: CodecError,
+    },
+    /// The answer is one to something else.
+    #[error("{to} answered something that was not asked")]
+    Senseless {
+        /// Who.
+        to: Member,
     },
 }
 
@@ -39,12 +46,12 @@ pub async fn call<W: Wire>(
     ttl: Duration,
 ) -> Result<Response, CallError> {
     let start = Instant::now();
-    let frame = |error| CallError::Frame { to: to.clone(), error };
+    let codec = |error| CallError::Codec { to: to.clone(), error };
     let version = wire.version(to, lane, ttl).await?;
-    let bytes = encode(version, request).map_err(frame)?;
+    let bytes = codec::encode(version, request).map_err(codec)?;
     let ttl = ttl + allowance(bytes.len());
     let answer = wire.call(to, lane, bytes, ttl.saturating_sub(start.elapsed())).await?;
-    decode(&answer).map(|(_, response)| response).map_err(frame)
+    codec::decode(&answer).map_err(codec)
 }
 
 fn allowance(bytes: usize) -> Duration {

@@ -11,11 +11,9 @@ use openraft::raft::AppendEntriesRequest;
 use openraft::storage::RaftStateMachine;
 
 use super::snapshot::{Assembly, Received};
-use super::{
-    JoinAnswer, NEWEST, ProposeAnswer, RaftAnswer, RaftCall, Refusal, Request, Response, Service, SnapshotPart, decode,
-    encode,
-};
+use super::{JoinAnswer, ProposeAnswer, RaftAnswer, RaftCall, Refusal, Request, Response, Service, SnapshotPart};
 use crate::bootstrap::{Answer, belongs};
+use crate::codec::{self, Kind, WIRE_VERSION};
 use crate::machine::Proposal;
 use crate::model::NodeName;
 use crate::types::{Member, RaftId, TypeConfig};
@@ -222,13 +220,15 @@ fn failed(error: impl std::fmt::Display) -> Refusal {
 
 impl<SM: RaftStateMachine<TypeConfig, SnapshotData = Vec<u8>>> Service for Dispatcher<SM> {
     async fn call(&self, from: NodeName, request: Vec<u8>) -> Vec<u8> {
-        let (version, response) = match decode(&request) {
-            Ok((version, request)) => (version, self.handle(from, request).await),
-            Err(error) => (NEWEST, Response::Refused(Refusal::Malformed(error.to_string()))),
+        // Who asked in this version reads the answer in it, too.
+        let version = codec::version_of(Kind::Message, &request).unwrap_or(WIRE_VERSION);
+        let response = match codec::decode(&request) {
+            Ok(request) => self.handle(from, request).await,
+            Err(error) => Response::Refused(Refusal::Malformed(error.to_string())),
         };
-        encode(version, &response).unwrap_or_else(|error| {
+        codec::encode(version, &response).unwrap_or_else(|error| {
             let refusal = Response::Refused(Refusal::Failed(error.to_string()));
-            encode(version, &refusal).unwrap_or_default()
+            codec::encode(version, &refusal).unwrap_or_default()
         })
     }
 

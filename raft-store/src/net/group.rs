@@ -7,9 +7,7 @@ use openraft::async_runtime::WatchReceiver;
 use openraft::errors::{ClientWriteError, RaftError};
 use openraft::storage::RaftStateMachine;
 
-use super::{
-    CallError, FrameError, Group, Lane, Leader, ProposeAnswer, Refusal, Request, Response, Wire, Written, call,
-};
+use super::{CallError, Group, Lane, Leader, ProposeAnswer, Refusal, Request, Response, Wire, Written, call};
 use crate::machine::Proposal;
 use crate::types::{Member, TypeConfig};
 
@@ -64,10 +62,7 @@ impl<W: Wire, SM: RaftStateMachine<TypeConfig>> Group for RaftGroup<W, SM> {
             Response::Refused(Refusal::Failed(_)) => Ok(ProposeAnswer::Unknown),
             // The other refusals come before anything was proposed.
             Response::Refused(_) => Ok(ProposeAnswer::NotLeader { leader: None }),
-            _ => {
-                let error = FrameError::Body("an answer to something that was not asked".into());
-                Err(CallError::Frame { to: to.clone(), error })
-            }
+            _ => Err(CallError::Senseless { to: to.clone() }),
         }
     }
 }

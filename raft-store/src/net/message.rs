@@ -8,6 +8,7 @@ use openraft::raft::{
 use serde::{Deserialize, Serialize};
 
 use crate::bootstrap::Answer;
+use crate::codec::{Kind, Versioned};
 use crate::machine::{Outcome, Proposal};
 use crate::types::{Member, RaftId, TypeConfig};
 
@@ -34,6 +35,10 @@ pub enum Request {
         /// Its name, which its certificate must carry, and its address.
         member: Member,
     },
+}
+
+impl Versioned for Request {
+    const KIND: Kind = Kind::Message;
 }
 
 /// Part of Raft.
@@ -84,6 +89,10 @@ pub enum Response {
     Join(JoinAnswer),
     /// To anything.
     Refused(Refusal),
+}
+
+impl Versioned for Response {
+    const KIND: Kind = Kind::Message;
 }
 
 /// The answer to a part of Raft.

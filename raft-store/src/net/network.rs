@@ -1,6 +1,8 @@
 //! openraft's network, over the wire.
 
+use std::collections::BTreeMap;
 use std::future::Future;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use openraft::alias::{SnapshotOf, VoteOf};
@@ -14,26 +16,48 @@ use openraft::raft::{
 use openraft::{OptionalSend, entry::RaftEntry};
 
 use super::snapshot::PART;
-use super::{
-    CallError, FrameError, Lane, RaftAnswer, RaftCall, Request, Response, SnapshotPart, Wire, WireError, call,
-};
+use super::{CallError, Lane, RaftAnswer, RaftCall, Request, Response, SnapshotPart, Wire, WireError, call};
+use crate::codec::CodecError;
 use crate::types::{Member, RaftId, TypeConfig};
 
-/// Makes openraft's clients, one for each peer and purpose.
+/// Makes openraft's clients, one for each peer and purpose. Clones share what they know of the members.
 #[derive(Clone, Debug)]
 pub struct RaftNetworks<W> {
     wire: W,
     me: RaftId,
+    known: Arc<Known>,
+}
+
+/// Who the members are, as far as clients were made for them, or as the membership said last.
+#[derive(Debug, Default)]
+struct Known(Mutex<BTreeMap<RaftId, Member>>);
+
+impl Known {
+    fn set(&self, id: RaftId, member: &Member) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(id, member.clone());
+    }
+
+    fn get(&self, id: RaftId) -> Option<Member> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&id).cloned()
+    }
 }
 
 impl<W: Wire> RaftNetworks<W> {
     /// Clients that speak for the identity `me`.
     pub fn new(wire: W, me: RaftId) -> Self {
-        Self { wire, me }
+        Self { wire, me, known: Arc::default() }
+    }
+
+    /// Clients reach the members where this membership says, from their next call on. openraft keeps its clients when
+    /// only a member's address changes, so whoever runs the group tells each new membership here.
+    pub fn follow<'m>(&self, members: impl IntoIterator<Item = (&'m RaftId, &'m Member)>) {
+        members.into_iter().for_each(|(id, member)| self.known.set(*id, member));
     }
 
     fn client(&self, lane: Lane, target: RaftId, member: &Member) -> RaftNetwork<W> {
-        RaftNetwork { wire: self.wire.clone(), me: self.me, target, member: member.clone(), lane }
+        self.known.set(target, member);
+        let (wire, known) = (self.wire.clone(), Arc::clone(&self.known));
+        RaftNetwork { wire, me: self.me, target, made_for: member.clone(), known, lane }
     }
 }
 
@@ -59,27 +83,34 @@ pub struct RaftNetwork<W> {
     wire: W,
     me: RaftId,
     target: RaftId,
-    member: Member,
+    made_for: Member,
+    known: Arc<Known>,
     lane: Lane,
 }
 
 type Failure = RPCError<TypeConfig>;
 
 impl<W: Wire> RaftNetwork<W> {
+    /// Who the peer is, and where just now.
+    fn member(&self) -> Member {
+        self.known.get(self.target).unwrap_or_else(|| self.made_for.clone())
+    }
+
     async fn ask(&self, lane: Lane, asked: RaftCall, ttl: Duration) -> Result<RaftAnswer, CallFailure> {
         let request = Request::Raft { from: self.me, to: self.target, call: asked };
-        match call(&self.wire, &self.member, lane, &request, ttl).await? {
+        let member = self.member();
+        match call(&self.wire, &member, lane, &request, ttl).await? {
             Response::Raft { from, answer } if from == self.target => Ok(answer),
             Response::Raft { from, .. } => {
-                Err(CallFailure::Refused(format!("{} answers as {from:x}, not as {:x}", self.member, self.target)))
+                Err(CallFailure::Refused(format!("{member} answers as {from:x}, not as {:x}", self.target)))
             }
-            Response::Refused(refusal) => Err(CallFailure::Refused(format!("{}: {refusal}", self.member))),
+            Response::Refused(refusal) => Err(CallFailure::Refused(format!("{member}: {refusal}"))),
             _ => Err(self.senseless()),
         }
     }
 
     fn senseless(&self) -> CallFailure {
-        CallFailure::Refused(format!("{} answered something that was not asked", self.member))
+        CallError::Senseless { to: self.member() }.into()
     }
 
     /// What openraft makes of a failure: whether it may try again at once, or should wait first.
@@ -152,7 +183,7 @@ impl<W: Wire> RaftNetworkV2<TypeConfig> for RaftNetwork<W> {
         let answer = loop {
             match self.ask(self.lane, RaftCall::Append(request.clone()), option.soft_ttl()).await {
                 // Too much for one message: the first half goes now, openraft sends the rest next.
-                Err(CallFailure::Call(CallError::Frame { error: FrameError::TooLarge(_), .. }))
+                Err(CallFailure::Call(CallError::Codec { error: CodecError::TooLarge { .. }, .. }))
                     if request.entries.len() > 1 =>
                 {
                     request.entries.truncate(request.entries.len() / 2);

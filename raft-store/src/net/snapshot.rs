@@ -1,10 +1,11 @@
 //! Snapshots in parts: cut by the sender, put together by the receiver.
 
 use super::SnapshotPart;
+use crate::codec::Kind;
 use crate::types::RaftId;
 
 /// The largest snapshot, in bytes.
-pub const SNAPSHOT_LIMIT: usize = 256 << 20;
+pub const SNAPSHOT_LIMIT: usize = Kind::State.frame_limit();
 
 /// Size of a part, in bytes; small enough that one part does not hold up a slow link for long.
 pub(super) const PART: usize = 1 << 20;

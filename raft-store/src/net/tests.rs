@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use openraft::async_runtime::WatchReceiver;
-use openraft::{Config, Raft, SnapshotPolicy};
+use openraft::{ChangeMembers, Config, Raft, SnapshotPolicy};
 use rand::SeedableRng;
 use tokio::time::Instant;
 
@@ -13,6 +13,7 @@ use super::quic::{QuicConfig, QuicWire};
 use super::testing::{Lab, MemoryLog, MemoryMachine, until};
 use super::*;
 use crate::bootstrap::{Answer, founding_id, joining_id};
+use crate::codec::{OLDEST_WIRE_VERSION as OLDEST, Versions, WIRE_VERSION as NEWEST};
 use crate::machine::{Command, Epoch, Outcome, Proposal};
 use crate::model::NodeName;
 use crate::types::{Member, RaftId, TypeConfig};
@@ -31,6 +32,7 @@ struct Running {
     id: RaftId,
     raft: TestRaft,
     machine: MemoryMachine,
+    networks: RaftNetworks<QuicWire>,
     forwarder: Forwarder<RaftGroup<QuicWire, MemoryMachine>>,
 }
 
@@ -73,10 +75,10 @@ impl Node {
     async fn run(self, id: RaftId) -> Running {
         let machine = MemoryMachine::default();
         let networks = RaftNetworks::new(self.wire.clone(), id);
-        let raft = Raft::new(id, raft_config(), networks, MemoryLog::default(), machine.clone()).await.unwrap();
+        let raft = Raft::new(id, raft_config(), networks.clone(), MemoryLog::default(), machine.clone()).await.unwrap();
         self.dispatcher.serve(Some(raft.clone()));
         let forwarder = Forwarder::new(RaftGroup::new(raft.clone(), self.wire.clone()));
-        Running { node: self, id, raft, machine, forwarder }
+        Running { node: self, id, raft, machine, networks, forwarder }
     }
 
     async fn ask(&self, to: &Member, request: &Request) -> Response {
@@ -186,6 +188,25 @@ async fn a_wiped_node_joins_as_a_learner_and_gets_a_snapshot_in_parts() {
     let old = Request::Raft { from: leader.id, to: old_id, call: RaftCall::Vote(vote(leader.id)) };
     let refusal = leader.node.ask(&at, &old).await;
     assert_eq!(refusal, Response::Refused(Refusal::OtherIdentity { asked: old_id, found: id }));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_member_is_reached_at_its_new_address_under_the_same_leader() {
+    let lab = Lab::new();
+    let mut running = found(["node1", "node2", "node3"].map(|name| Node::start(lab.config(name))).into()).await;
+    let leader = running.swap_remove(leader_index(&running));
+    let moving = running.remove(0);
+    // The same Raft answers at another port from now on.
+    let wire = QuicWire::bind(lab.config(moving.node.member.name.as_str()), moving.node.dispatcher.clone()).unwrap();
+    let member = Member { address: wire.local_addr().unwrap(), ..moving.node.member.clone() };
+    moving.node.wire.close().await;
+    let change = ChangeMembers::SetNodes(BTreeMap::from([(moving.id, member.clone())]));
+    leader.raft.change_membership(change, true).await.unwrap();
+    let membership = leader.raft.metrics().borrow_watched().membership_config.clone();
+    leader.networks.follow(membership.nodes());
+    assert_eq!(leader.propose(1).await, Ok(Outcome::Done));
+    until("replication to the new address", || moving.machine.proposals().len() == 1).await;
+    assert_eq!(leader.leader(), Some(leader.id));
 }
 
 fn vote(id: RaftId) -> openraft::raft::VoteRequest<TypeConfig> {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::codec::{Kind, Versioned};
 use crate::machine::{Incarnation, SessionId};
 
 /// From a node to whom it takes for the leader, each `ping` interval.
@@ -46,4 +47,17 @@ pub enum Answer {
     NotLeader,
     /// The leader, but no quorum has acknowledged it lately.
     NotFresh,
+}
+
+/// What goes between nodes as a datagram.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Notice {
+    /// To the leader.
+    Ping(Ping),
+    /// From the leader.
+    Pong(Pong),
+}
+
+impl Versioned for Notice {
+    const KIND: Kind = Kind::Message;
 }

@@ -21,6 +21,6 @@ mod witness;
 
 pub use boot::BootTime;
 pub use ledger::{Leadership, Ledger, LedgerSettings, SessionView};
-pub use message::{Answer, Ping, Pong};
+pub use message::{Answer, Notice, Ping, Pong};
 pub use pinger::{Fence, Pinger, PingerOutput};
 pub use witness::Witness;

@@ -3,27 +3,32 @@
 //!
 //! In this order:
 //! 1. A node that asks to join becomes a learner.
-//! 2. A leader that is to leave hands over first.
-//! 3. Identities that will not come back go: of a node that left, or that joined again under a new identity. Learners
-//!    are removed at once; a voter first loses its vote (rule 4).
-//! 4. Votes: a voter that is gone for good, or dead for longer than the patience, hands its vote to a live learner that
+//! 2. A node to which the wanted state gives another address is reached there from now on (see [`Readdressing`]).
+//! 3. A leader that is to leave hands over first.
+//! 4. Identities that will not come back go: of a node that left, or that joined again under a new identity. Learners
+//!    are removed at once; a voter first loses its vote (rule 5).
+//! 5. Votes: a voter that is gone for good, or dead for longer than the patience, hands its vote to a live learner that
 //!    has caught up. Votes are added two at a time and taken away two at a time, so that their number stays odd. When
 //!    nothing else is to be done, one vote may move to spread the voters over more failure domains.
+//! 6. A leader that is to get another address itself hands over, for others can tell whether it answers there.
 //!
 //! A step never leaves the group without a live majority, and never with fewer failures to spare than before, unless
 //! fewer voters are wanted. What stands is kept: a vote moves only for one of the reasons above.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::model::{Labels, NodeName};
 use crate::types::{Member, RaftId};
 
+mod address;
 mod choose;
 #[cfg(test)]
 mod tests;
 
+pub use address::Readdressing;
 pub use choose::feasible;
 
 /// The labels that name a failure domain; the first that a node has counts.
@@ -64,6 +69,10 @@ pub struct Roster {
     pub labels: BTreeMap<NodeName, Labels>,
     /// Identities that ask to be added.
     pub joining: BTreeMap<RaftId, Member>,
+    /// Where the wanted state says that nodes are reached; a node that is missing stays where it is.
+    pub addresses: BTreeMap<NodeName, SocketAddr>,
+    /// Where an identity has just answered the leader, of what [`Roster::to_probe`] named.
+    pub answered: BTreeMap<RaftId, SocketAddr>,
     /// Nodes that left for good.
     pub left: BTreeSet<NodeName>,
     /// How many voters are wanted: 1, 3 or 5.
@@ -82,7 +91,14 @@ pub enum Step {
         /// Who it is.
         member: Member,
     },
-    /// Let another voter lead, so that the leader can leave.
+    /// Reach an identity at another address from now on (openraft's `ChangeMembers::SetNodes`).
+    Readdress {
+        /// Which.
+        id: RaftId,
+        /// Who it is, with the new address.
+        member: Member,
+    },
+    /// Let another voter lead, so that the leader can leave or get another address.
     HandOver {
         /// To whom.
         to: RaftId,
@@ -146,9 +162,11 @@ impl fmt::Display for Why {
 /// The next step, or nothing when the membership is as good as it can be for now.
 pub fn next_step(roster: &Roster) -> Option<Step> {
     add_learner(roster)
+        .or_else(|| address::readdress(roster))
         .or_else(|| hand_over(roster))
         .or_else(|| remove_learner(roster))
         .or_else(|| choose::next_voters(roster).map(|(voters, why)| Step::Voters { voters, why }))
+        .or_else(|| address::hand_over(roster))
 }
 
 fn add_learner(roster: &Roster) -> Option<Step> {

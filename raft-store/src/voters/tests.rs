@@ -8,8 +8,19 @@ fn dead(seconds: u64) -> Seen {
     Seen { silent: Duration::from_secs(seconds), caught_up: false }
 }
 
+/// A member at an address that follows from its name.
 fn member(name: &str) -> Member {
-    Member { name: name.into(), address: ([127, 0, 0, 1], 7473).into() }
+    let number: u8 = name.trim_start_matches('n').parse().unwrap();
+    Member { name: name.into(), address: ([10, 0, 5, number], 7473).into() }
+}
+
+fn at(host: u8) -> SocketAddr {
+    ([10, 0, 9, host], 7473).into()
+}
+
+/// The wanted state gives a node another address.
+fn readdress(roster: &mut Roster, node: &str, address: SocketAddr) {
+    roster.addresses.insert(node.into(), address);
 }
 
 /// Identities 1, 2, 3... named n1, n2, n3..., of which the first `voters` vote and 1 leads; all alive and caught up.
@@ -21,6 +32,8 @@ fn roster(nodes: u64, voters: u64) -> Roster {
         seen: (1..=nodes).map(|id| (id, LIVE)).collect(),
         labels: BTreeMap::new(),
         joining: BTreeMap::new(),
+        addresses: BTreeMap::new(),
+        answered: BTreeMap::new(),
         left: BTreeSet::new(),
         wanted: 3,
         dead_after: DEAD_AFTER,
@@ -118,6 +131,72 @@ fn a_node_that_left_goes_for_good() {
 }
 
 #[test]
+fn a_node_is_reached_at_its_new_address_once_it_answers_there() {
+    let mut roster = roster(4, 3);
+    readdress(&mut roster, "n2", at(2));
+    readdress(&mut roster, "n4", at(4));
+    let wanted = |id, address| Readdressing { id, member: Member { address, ..member(&format!("n{id}")) } };
+    assert_eq!(roster.to_probe(), [wanted(2, at(2)), wanted(4, at(4))]);
+    assert_eq!(next_step(&roster), None, "nobody has answered");
+    roster.answered.insert(2, at(9));
+    assert_eq!(next_step(&roster), None, "it answered elsewhere");
+    // It has moved, so it is silent where the membership has it.
+    roster.seen.insert(2, dead(9));
+    roster.answered = BTreeMap::from([(2, at(2)), (4, at(4))]);
+    let Some(Step::Readdress { id, member: moved }) = next_step(&roster) else { panic!("one of them") };
+    assert_eq!((id, moved.address), (2, at(2)));
+    roster.members.insert(id, moved);
+    assert!(matches!(next_step(&roster), Some(Step::Readdress { id: 4, .. })), "then the other");
+    roster.joining.insert(9, member("n9"));
+    assert!(matches!(next_step(&roster), Some(Step::AddLearner { .. })), "who joins comes first");
+}
+
+#[test]
+fn an_address_that_another_has_or_wants_is_not_given() {
+    for taken in ["member", "wish", "joining"] {
+        let mut roster = roster(3, 3);
+        readdress(&mut roster, "n2", at(2));
+        roster.answered.insert(2, at(2));
+        match taken {
+            "member" => roster.members.get_mut(&3).unwrap().address = at(2),
+            "wish" => readdress(&mut roster, "n3", at(2)),
+            _ => drop(roster.joining.insert(9, Member { address: at(2), ..member("n9") })),
+        }
+        assert!(!matches!(next_step(&roster), Some(Step::Readdress { .. })), "{taken}");
+        assert!(roster.to_probe().iter().all(|probe| probe.id != 2), "{taken}");
+    }
+    let mut swapped = roster(3, 3);
+    readdress(&mut swapped, "n2", member("n3").address);
+    readdress(&mut swapped, "n3", member("n2").address);
+    swapped.answered = BTreeMap::from([(2, member("n3").address), (3, member("n2").address)]);
+    assert_eq!(next_step(&swapped), None);
+}
+
+#[test]
+fn identities_that_are_gone_stay_where_they_were() {
+    let mut roster = roster(3, 3);
+    roster.left.insert("n3".into());
+    readdress(&mut roster, "n3", at(3));
+    roster.answered.insert(3, at(3));
+    assert!(!matches!(next_step(&roster), Some(Step::Readdress { .. })));
+}
+
+#[test]
+fn a_leader_that_moves_lets_another_lead_that_can_ask_it() {
+    let mut three = roster(3, 3);
+    readdress(&mut three, "n1", at(1));
+    three.answered.insert(1, at(1));
+    assert_eq!(next_step(&three), Some(Step::HandOver { to: 2 }));
+    readdress(&mut three, "n2", at(2));
+    assert_eq!(next_step(&three), Some(Step::HandOver { to: 3 }), "not to one that would hand back");
+    readdress(&mut three, "n3", at(3));
+    assert_eq!(next_step(&three), None);
+    let mut alone = roster(2, 1);
+    readdress(&mut alone, "n1", at(1));
+    assert!(matches!(next_step(&alone), Some(Step::Readdress { id: 1, .. })), "nobody else could");
+}
+
+#[test]
 fn voters_spread_over_domains_and_then_stay() {
     let mut roster = roster(5, 3);
     racks(&mut roster, &[(1, "r1"), (2, "r1"), (3, "r1"), (4, "r2"), (5, "r3")]);
@@ -160,6 +239,8 @@ prop_compose! {
         votes in any::<u16>(),
         racks in proptest::collection::vec(0_u8..3, 7),
         left in proptest::collection::btree_set(0_u8..7, 0..2),
+        moves in proptest::collection::btree_map(0_u8..7, 0_u8..10, 0..4),
+        answers in proptest::collection::btree_map(1_u64..9, 0_u8..10, 0..6),
         wanted in prop_oneof![Just(1_u8), Just(3), Just(5)],
     ) -> Roster {
         let mut roster = roster(0, 0);
@@ -172,6 +253,10 @@ prop_compose! {
             (format!("n{node}").as_str().into(), labels)
         }).collect();
         roster.left = left.iter().map(|node| format!("n{node}").as_str().into()).collect();
+        // Some are another's present address.
+        let place = |host: u8| if host < 7 { at(host) } else { member(&format!("n{}", host - 7)).address };
+        roster.addresses = moves.iter().map(|(node, host)| (format!("n{node}").as_str().into(), place(*host))).collect();
+        roster.answered = answers.iter().map(|(id, host)| (*id, place(*host))).collect();
         roster.wanted = wanted;
         roster
     }
@@ -187,6 +272,7 @@ fn live(roster: &Roster, voters: &BTreeSet<RaftId>) -> usize {
 fn carry_out(roster: &mut Roster, step: &Step) {
     match step {
         Step::AddLearner { id, member } => drop(roster.members.insert(*id, member.clone())),
+        Step::Readdress { id, member } => drop(roster.members.insert(*id, member.clone())),
         Step::HandOver { to } => roster.leader = *to,
         Step::Remove { id, .. } => drop(roster.members.remove(id)),
         Step::Voters { voters, .. } => roster.voters.clone_from(voters),
@@ -207,6 +293,19 @@ proptest! {
             if !matches!(why, Why::TooMany | Why::Left(_)) {
                 prop_assert!(spare(&voters) >= spare(&roster.voters), "{why}");
             }
+        }
+    }
+
+    #[test]
+    fn an_address_changes_to_one_that_is_free_and_proven(roster in any_roster()) {
+        if let Some(Step::Readdress { id, member }) = next_step(&roster) {
+            let before = &roster.members[&id];
+            prop_assert_eq!(&before.name, &member.name);
+            prop_assert_ne!(before.address, member.address);
+            prop_assert_eq!(roster.addresses.get(&member.name), Some(&member.address));
+            prop_assert!(roster.members.iter().all(|(other, them)| *other == id || them.address != member.address));
+            let alone = id == roster.leader && roster.voters.len() == 1;
+            prop_assert!(alone || roster.answered.get(&id) == Some(&member.address));
         }
     }
 

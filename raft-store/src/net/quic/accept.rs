@@ -11,9 +11,9 @@ use tokio::time::timeout;
 
 use super::counters::{Count, Side, classify};
 use super::dial::peer_certificate;
-use super::{DATAGRAM_LIMIT, Inner, MESSAGE_LIMIT, Service, code, lock};
+use super::{DATAGRAM_LIMIT, FRAME_LIMIT, Inner, Service, code, lock};
+use crate::codec::{Kind, claimed_version};
 use crate::model::NodeName;
-use crate::net::version_of;
 use crate::pki::certified_name;
 
 /// Incoming connections that are there or coming up.
@@ -141,7 +141,7 @@ async fn serve_connection(wire: &Arc<Inner>, service: &Arc<impl Service>, connec
 fn notice(wire: &Inner, service: &impl Service, from: &NodeName, bytes: &[u8]) {
     if bytes.len() > DATAGRAM_LIMIT {
         wire.tally.count(Count::Oversize);
-    } else if !version_of(bytes).is_some_and(|version| wire.versions.contains(version)) {
+    } else if !claimed_version(Kind::Message, bytes).is_some_and(|version| wire.versions.contains(version)) {
         wire.tally.count(Count::UnknownVersion);
     } else {
         service.notify(from.clone(), bytes.to_vec());
@@ -160,7 +160,7 @@ async fn request(
         // It fails only on a stream that has ended.
         let _ = send.reset(code);
     };
-    let bytes = match timeout(wire.limits.request, receive.read_to_end(MESSAGE_LIMIT)).await {
+    let bytes = match timeout(wire.limits.request, receive.read_to_end(FRAME_LIMIT)).await {
         Ok(Ok(bytes)) => bytes,
         Ok(Err(ReadToEndError::TooLong)) => {
             let _ = receive.stop(code::TOO_LARGE);
@@ -169,7 +169,7 @@ async fn request(
         Ok(Err(ReadToEndError::Read(_))) => return,
         Err(_) => return refuse(&mut send, Count::TooSlow, code::TOO_SLOW),
     };
-    if !version_of(&bytes).is_some_and(|version| wire.versions.contains(version)) {
+    if !claimed_version(Kind::Message, &bytes).is_some_and(|version| wire.versions.contains(version)) {
         return refuse(&mut send, Count::UnknownVersion, code::VERSION);
     }
     let answered = tokio::select! {

@@ -11,7 +11,7 @@ use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::counters::{Count, Side, classify};
-use super::{Class, Inner, Lane, MESSAGE_LIMIT, WireError, WireVersion, code, lock, tls};
+use super::{Class, FRAME_LIMIT, Inner, Lane, WireError, WireVersion, code, lock, tls};
 use crate::pki::certified_name;
 use crate::types::Member;
 
@@ -280,9 +280,9 @@ pub(super) async fn exchange(
         Err(WriteError::Stopped(code)) => return Err(ended(to, request.len(), code)),
         Err(error) => return Err(lost(&error)),
     }
-    match receive.read_to_end(MESSAGE_LIMIT).await {
+    match receive.read_to_end(FRAME_LIMIT).await {
         Ok(answer) => Ok(answer),
-        Err(ReadToEndError::TooLong) => Err(WireError::TooLarge { bytes: MESSAGE_LIMIT + 1, limit: MESSAGE_LIMIT }),
+        Err(ReadToEndError::TooLong) => Err(WireError::TooLarge { bytes: FRAME_LIMIT + 1, limit: FRAME_LIMIT }),
         Err(ReadToEndError::Read(ReadError::Reset(code))) => Err(ended(to, request.len(), code)),
         Err(ReadToEndError::Read(error)) => Err(lost(&error)),
     }
@@ -300,7 +300,7 @@ fn priority(lane: Lane) -> i32 {
 fn ended(to: &Member, bytes: usize, reason: VarInt) -> WireError {
     let lost = |reason: &str| WireError::Lost { to: to.clone(), reason: reason.into() };
     match reason {
-        code::TOO_LARGE => WireError::TooLarge { bytes, limit: MESSAGE_LIMIT },
+        code::TOO_LARGE => WireError::TooLarge { bytes, limit: FRAME_LIMIT },
         code::VERSION => WireError::Version { to: to.clone() },
         code::TOO_SLOW => lost("it took too long"),
         code::STOPPING => lost("it is stopping"),

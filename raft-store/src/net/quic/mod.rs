@@ -23,7 +23,8 @@ use rand::SeedableRng;
 use rand::rngs::SmallRng;
 use tokio::time::{Instant, timeout_at};
 
-use super::{Lane, MESSAGE_LIMIT, Service, Versions, Wire, WireError, WireVersion};
+use super::{Lane, Service, Wire, WireError, WireVersion};
+use crate::codec::{Kind, Versions};
 use crate::model::{Liveness, NodeName};
 use crate::pki::Identity;
 use crate::types::Member;
@@ -41,6 +42,9 @@ use guard::{CidKey, GuardedSocket, Known};
 
 /// The port that nodes listen on when none is given.
 pub const DEFAULT_PORT: u16 = 7473;
+
+/// The largest request or answer, in bytes.
+const FRAME_LIMIT: usize = Kind::Message.frame_limit();
 
 /// The largest datagram, in bytes: what fits into the smallest packet that QUIC allows.
 pub const DATAGRAM_LIMIT: usize = 1100;
@@ -304,8 +308,8 @@ impl Wire for QuicWire {
     }
 
     async fn call(&self, to: &Member, lane: Lane, request: Vec<u8>, ttl: Duration) -> Result<Vec<u8>, WireError> {
-        if request.len() > MESSAGE_LIMIT {
-            return Err(WireError::TooLarge { bytes: request.len(), limit: MESSAGE_LIMIT });
+        if request.len() > FRAME_LIMIT {
+            return Err(WireError::TooLarge { bytes: request.len(), limit: FRAME_LIMIT });
         }
         let deadline = Instant::now() + ttl;
         let link = self.link(to, lane.into())?;

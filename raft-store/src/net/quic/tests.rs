@@ -7,7 +7,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use super::super::testing::{Lab, Peer, until};
 use super::*;
-use crate::net::{NEWEST, OLDEST};
+use crate::codec::{OLDEST_WIRE_VERSION as OLDEST, WIRE_VERSION as NEWEST};
 
 fn member(name: &str, address: SocketAddr) -> Member {
     Member { name: name.into(), address }
@@ -20,6 +20,13 @@ struct Stranger {
 }
 
 type Shown = Option<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)>;
+
+/// A message of so many bytes, all told.
+fn frame(bytes: usize) -> Vec<u8> {
+    let mut frame = vec![0; bytes];
+    frame[..2].copy_from_slice(&[b'M', NEWEST]);
+    frame
+}
 
 impl Stranger {
     fn new(roots: Arc<RootCertStore>, shown: Shown, protocol: &str) -> Self {
@@ -49,7 +56,7 @@ impl Stranger {
     async fn is_refused_by(&self, to: &Member) {
         let Ok(connection) = self.connect(to).await else { return };
         if let Ok((mut send, mut receive)) = connection.open_bi().await {
-            let _ = send.write_all(&[NEWEST, b'x']).await;
+            let _ = send.write_all(&[b'M', NEWEST, b'x']).await;
             let _ = send.finish();
             let answer = receive.read_to_end(100).await;
             assert!(answer.is_err(), "{answer:?}");
@@ -73,9 +80,9 @@ async fn every_lane_works_and_large_messages_pass() {
     let lab = Lab::new();
     let (one, two) = (lab.start("node1"), lab.start("node2"));
     for lane in [Lane::Heartbeat, Lane::Log, Lane::Snapshot, Lane::Client] {
-        let request = vec![NEWEST; 3 << 20];
+        let request = frame(3 << 20);
         let answer = one.wire.call(&two.member, lane, request, Duration::from_secs(20)).await.unwrap();
-        assert_eq!(answer.len(), "node1: ".len() + (3 << 20) - 1);
+        assert_eq!(answer.len(), "node1: ".len() + (3 << 20) - 2);
     }
     assert_eq!(two.wire.counters().accepted, 2, "snapshots have a connection of their own");
 }
@@ -84,17 +91,17 @@ async fn every_lane_works_and_large_messages_pass() {
 async fn notices_arrive_with_the_senders_name() {
     let lab = Lab::new();
     let (one, two) = (lab.start("node1"), lab.start("node2"));
-    assert!(one.wire.notify(&two.member, vec![NEWEST, 7]).is_err(), "not connected yet");
+    assert!(one.wire.notify(&two.member, vec![b'M', NEWEST, 7]).is_err(), "not connected yet");
     until("the connection", || one.wire.version_now(&two.member).is_some()).await;
     until("the notice", || {
-        one.wire.notify(&two.member, vec![NEWEST, 7]).unwrap();
-        two.service.notices.lock().unwrap().first() == Some(&("node1".into(), vec![NEWEST, 7]))
+        one.wire.notify(&two.member, vec![b'M', NEWEST, 7]).unwrap();
+        two.service.notices.lock().unwrap().first() == Some(&("node1".into(), vec![b'M', NEWEST, 7]))
     })
     .await;
-    let error = one.wire.notify(&two.member, vec![NEWEST; DATAGRAM_LIMIT + 1]).unwrap_err();
+    let error = one.wire.notify(&two.member, frame(DATAGRAM_LIMIT + 1)).unwrap_err();
     assert_eq!(error, WireError::TooLarge { bytes: DATAGRAM_LIMIT + 1, limit: DATAGRAM_LIMIT });
     until("the unknown version counted", || {
-        one.wire.notify(&two.member, vec![0, 7]).unwrap();
+        one.wire.notify(&two.member, vec![b'M', 0, 7]).unwrap();
         two.wire.counters().unknown_version > 0
     })
     .await;
@@ -171,8 +178,8 @@ async fn garbage_is_counted_and_does_no_harm() {
 async fn oversize_is_refused_here_and_there() {
     let lab = Lab::new();
     let (one, two) = (lab.start("node1"), lab.start("node2"));
-    let large = vec![NEWEST; MESSAGE_LIMIT + 1];
-    let too_large = WireError::TooLarge { bytes: MESSAGE_LIMIT + 1, limit: MESSAGE_LIMIT };
+    let large = frame(FRAME_LIMIT + 1);
+    let too_large = WireError::TooLarge { bytes: FRAME_LIMIT + 1, limit: FRAME_LIMIT };
     let error = one.wire.call(&two.member, Lane::Client, large.clone(), Duration::from_secs(20)).await.unwrap_err();
     assert_eq!(error, too_large);
     let stranger = Stranger::showing(&lab.identity("node3"), &lab);
@@ -186,7 +193,7 @@ async fn oversize_is_refused_here_and_there() {
 async fn an_unknown_version_is_refused() {
     let lab = Lab::new();
     let (one, two) = (lab.start("node1"), lab.start("node2"));
-    let call = one.wire.call(&two.member, Lane::Client, vec![99, 1], Duration::from_secs(5));
+    let call = one.wire.call(&two.member, Lane::Client, vec![b'M', 99, 1], Duration::from_secs(5));
     assert_eq!(call.await.unwrap_err(), WireError::Version { to: two.member.clone() });
     assert_eq!(two.wire.counters().unknown_version, 1);
 }

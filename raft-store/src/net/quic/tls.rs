@@ -9,7 +9,8 @@ use rustls::client::Resumption;
 use rustls::server::WebPkiClientVerifier;
 use rustls::version::TLS13;
 
-use super::{QuicConfig, Versions, WireVersion, idle_limit, varint};
+use super::{QuicConfig, WireVersion, idle_limit, varint};
+use crate::codec::Versions;
 
 /// A round trip on a LAN, assumed until it is measured: lost handshake packets are then repeated after about 30 ms.
 const ASSUMED_ROUND_TRIP: Duration = Duration::from_millis(10);

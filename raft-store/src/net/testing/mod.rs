@@ -10,6 +10,7 @@ use time::OffsetDateTime;
 
 use super::quic::{QuicConfig, QuicWire};
 use super::{Service, Wire};
+use crate::codec::WIRE_VERSION;
 use crate::model::NodeName;
 use crate::pki::{AUTHORITY_CERTIFICATE, Identity, Validity, init, issue};
 use crate::types::Member;
@@ -74,7 +75,7 @@ impl Peer {
 
     /// Asks, and says what came of it as text.
     pub(crate) async fn ask(&self, to: &Member, text: &str) -> Result<String, super::WireError> {
-        let mut request = vec![super::NEWEST];
+        let mut request = vec![b'M', WIRE_VERSION];
         request.extend_from_slice(text.as_bytes());
         let answer = self.wire.call(to, super::Lane::Client, request, Duration::from_secs(5)).await?;
         Ok(String::from_utf8(answer).unwrap())
@@ -88,7 +89,7 @@ pub(crate) struct Echo {
 
 impl Service for Echo {
     async fn call(&self, from: NodeName, request: Vec<u8>) -> Vec<u8> {
-        format!("{from}: {}", String::from_utf8_lossy(&request[1..])).into_bytes()
+        format!("{from}: {}", String::from_utf8_lossy(&request[2..])).into_bytes()
     }
 
     fn notify(&self, from: NodeName, datagram: Vec<u8>) {

@@ -1,0 +1,141 @@
+//! The node's files: reads them again when they change, keeps the last good state when they are wrong, and proposes them to
+//! the group when they differ from what it last proposed or saw stand.
+
+mod propose;
+
+use std::time::Duration;
+
+use quorumlb_raft_store::model::{ConfigDigest, Wanted};
+use tokio::time::Instant;
+
+use crate::node::{Follower, Known, Noticed, Shared, nudge};
+use crate::ports::{Stamp, World};
+use crate::report::ReportMessage;
+use crate::source::{Loaded, Severity, render};
+use crate::tree::{Alarm, Failure, Line, Role};
+
+use propose::Proposer;
+
+/// How often the files are looked at.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// Files are read when they have not changed for this long, so that an edit of several files is taken as one.
+const SETTLED: Duration = Duration::from_millis(200);
+
+/// What the keeper of the files is told.
+#[derive(Clone, Debug)]
+pub enum ConfigMessage {
+    /// It is time to look at the files.
+    Look,
+    /// The node's part in the group began or ended.
+    GroupChanged,
+    /// The applied state changed.
+    StateChanged,
+    /// A proposal of the files is over; the digest, if all of it was taken.
+    Proposed(Result<ConfigDigest, String>),
+}
+
+/// The keeper of the files.
+pub struct ConfigDesk<W: World> {
+    shared: Shared<W>,
+}
+
+/// What it keeps.
+pub struct Reading {
+    stamp: Option<Stamp>,
+    changed: Option<(Stamp, Instant)>,
+    good: Option<(ConfigDigest, Wanted)>,
+    proposer: Proposer,
+    look: Alarm,
+    follow: Option<(Follower, Noticed)>,
+}
+
+impl<W: World> ConfigDesk<W> {
+    /// A keeper for this node.
+    pub fn new(shared: Shared<W>) -> Self {
+        Self { shared }
+    }
+
+    fn look(&self, me: &Line<ConfigMessage>, reading: &mut Reading) {
+        let now = self.shared.world.stamp();
+        if reading.stamp == Some(now) {
+            reading.changed = None;
+            reading.look.set(me, LOOK, ConfigMessage::Look);
+            return;
+        }
+        let first = reading.stamp.is_none();
+        let settled = reading.changed.is_some_and(|(stamp, since)| stamp == now && since.elapsed() >= SETTLED);
+        if first || settled {
+            reading.stamp = Some(now);
+            reading.changed = None;
+            let loaded = self.shared.world.load();
+            self.take(loaded, reading);
+        } else if reading.changed.is_none_or(|(stamp, _)| stamp != now) {
+            reading.changed = Some((now, Instant::now()));
+        }
+        reading.look.set(me, SETTLED, ConfigMessage::Look);
+    }
+
+    fn take(&self, loaded: Loaded, reading: &mut Reading) {
+        let wrong = loaded.has_errors();
+        let report = render(&loaded.diagnostics);
+        let first = loaded.diagnostics.iter().find(|found| found.severity == Severity::Error);
+        let error = first.map(|found| {
+            format!("{}:{}:{}: {}", found.file.display(), found.line, found.column, found.message)
+        });
+        self.shared.board.update(|status| {
+            status.config.path = self.shared.world.name();
+            status.config.reloads += 1;
+            status.config.failures += u64::from(wrong);
+            status.config.report = report;
+            status.config.error = error.clone().unwrap_or_default();
+            if !wrong {
+                status.config.digest = Some(loaded.digest);
+            }
+        });
+        match error {
+            Some(error) => tracing::error!(%error, "the files are wrong; the last good state stands"),
+            None => {
+                let (nodes, settings) = (loaded.wanted.nodes.clone(), loaded.wanted.settings);
+                self.shared.set_known(Known { nodes, settings });
+                if reading.good.as_ref().is_none_or(|(digest, _)| *digest != loaded.digest) {
+                    tracing::info!(digest = %loaded.digest, "the files were read");
+                }
+                reading.good = Some((loaded.digest, loaded.wanted));
+            }
+        }
+        self.shared.lines.report.send(ReportMessage::FilesRead).or_lost();
+    }
+}
+
+impl<W: World> Role for ConfigDesk<W> {
+    type Message = ConfigMessage;
+    type State = Reading;
+
+    async fn start(&self, me: &Line<ConfigMessage>) -> Result<Reading, Failure> {
+        let mut look = Alarm::default();
+        look.set(me, Duration::ZERO, ConfigMessage::GroupChanged);
+        Ok(Reading { stamp: None, changed: None, good: None, proposer: Proposer::default(), look, follow: None })
+    }
+
+    async fn handle(&self, me: &Line<ConfigMessage>, message: ConfigMessage, reading: &mut Reading) -> Result<(), Failure> {
+        match message {
+            ConfigMessage::Look => self.look(me, reading),
+            ConfigMessage::GroupChanged => {
+                reading.follow = self.shared.part().map(|part| nudge(part.view(), me, ConfigMessage::StateChanged));
+                reading.proposer = Proposer::default();
+                self.look(me, reading);
+            }
+            ConfigMessage::StateChanged => {
+                if let Some((_, noticed)) = &reading.follow {
+                    noticed.take();
+                }
+            }
+            ConfigMessage::Proposed(result) => reading.proposer.proposed(result),
+        }
+        if let Some((digest, wanted)) = &reading.good {
+            reading.proposer.look(&self.shared, me, *digest, wanted).await;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,136 @@
+//! The leader's side of all sessions: an edge around [`Ledger`].
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use quorumlb_raft_store::group::Participant;
+use quorumlb_raft_store::machine::{Command, SessionId, State};
+use quorumlb_raft_store::model::NodeName;
+use quorumlb_raft_store::codec::encode;
+use quorumlb_raft_store::net::Wire;
+use quorumlb_raft_store::session::{
+    Answer, BootTime, Leadership, Ledger, LedgerSettings, Notice, Ping, Pong, SessionView,
+};
+
+use super::LeaderMessage;
+use crate::node::Shared;
+use crate::ports::{Wires, World};
+use crate::session::SessionMessage;
+use crate::tree::Line;
+
+/// How long the end of a session may take to be proposed before it is tried again.
+const EXPIRING: Duration = Duration::from_secs(1);
+
+/// After a failure to propose it, how long until the next try.
+const AGAIN: Duration = Duration::from_millis(20);
+
+/// What the leader promised, while this node leads.
+#[derive(Default)]
+pub(super) struct Sessions {
+    ledger: Option<Ledger>,
+    /// Proposals that failed and wait a moment.
+    again_at: Option<BootTime>,
+}
+
+type Part<W> = Participant<<W as Wires>::Wire>;
+
+impl Sessions {
+    /// Answers a ping.
+    pub fn answer<W: World>(&mut self, shared: &Shared<W>, from: NodeName, ping: &Ping, voters: &BTreeSet<NodeName>) {
+        let pong = self.decide(shared, &from, ping, voters);
+        if from == shared.me {
+            shared.lines.session.send(SessionMessage::Pong { from, pong }).or_lost();
+            return;
+        }
+        let Some(part) = shared.part() else { return };
+        let members = part.standing().members;
+        let Some(to) = members.into_iter().map(|member| member.member).find(|member| member.name == from) else {
+            return;
+        };
+        // A lost answer is asked for again with the next ping.
+        let Some(version) = shared.wire.version_now(&to) else { return };
+        if let Ok(datagram) = encode(version, &Notice::Pong(pong)) {
+            let _ = shared.wire.notify(&to, datagram);
+        }
+    }
+
+    fn decide<W: World>(&mut self, shared: &Shared<W>, from: &NodeName, ping: &Ping, voters: &BTreeSet<NodeName>) -> Pong {
+        let now = shared.world.boot_now();
+        let Some((part, leadership)) = leading(shared, now) else {
+            return Pong { sequence: ping.sequence, answer: Answer::NotLeader };
+        };
+        let (settings, known) =
+            part.view().read(|state| (ledger_settings(state), session_of(state, from)));
+        let ledger = self.follow_term(&leadership, settings, now);
+        ledger.testify(from, ping.term, ping.older_leader_heard, voters, settings, now);
+        // The leader is a witness of itself, before it promises anything.
+        shared.witness.lock().unwrap_or_else(std::sync::PoisonError::into_inner).heard(leadership.term, now);
+        ledger.answer(ping, known, &leadership, settings, now)
+    }
+
+    /// Proposes the end of what is overdue.
+    pub fn expire<W: World>(&mut self, shared: &Shared<W>, me: &Line<LeaderMessage>) {
+        let now = shared.world.boot_now();
+        let Some((part, leadership)) = leading(shared, now) else {
+            self.ledger = None;
+            return;
+        };
+        let (settings, sessions) = part.view().read(|state| (ledger_settings(state), sessions(state)));
+        self.again_at = None;
+        let overdue = self.follow_term(&leadership, settings, now).overdue(&sessions, &leadership, settings, now);
+        for (node, session) in overdue {
+            tracing::warn!(%node, session = session.0, "it was not heard from for too long: its session ends");
+            let (shared, me) = (shared.clone(), me.clone());
+            tokio::spawn(async move {
+                let command = Command::ExpireSession { node, session };
+                if shared.propose(command, EXPIRING).await.is_err() {
+                    me.send(LeaderMessage::NotExpired(session)).or_lost();
+                }
+            });
+        }
+    }
+
+    /// The end of this session could not be proposed.
+    pub fn retry(&mut self, session: SessionId) {
+        if let Some(ledger) = &mut self.ledger {
+            ledger.retry(session);
+        }
+    }
+
+    /// How long until a session may be overdue; `None` when this node does not lead.
+    pub fn next_deadline<W: World>(&mut self, shared: &Shared<W>) -> Option<Duration> {
+        let ledger = self.ledger.as_ref()?;
+        let now = shared.world.boot_now();
+        let part = shared.part()?;
+        let next = ledger.next_deadline(&part.view().read(sessions))?;
+        // What is overdue already but could not be ended (not ready yet, or a failure) is tried again soon.
+        Some(next.since(now).max(if next <= now { AGAIN } else { Duration::ZERO }))
+    }
+
+    fn follow_term(&mut self, leadership: &Leadership, settings: LedgerSettings, now: BootTime) -> &mut Ledger {
+        let stale = self.ledger.as_ref().is_none_or(|ledger| ledger.term() != leadership.term);
+        if stale {
+            self.ledger = None;
+        }
+        self.ledger.get_or_insert_with(|| Ledger::new(leadership.term, settings, now))
+    }
+}
+
+fn leading<W: World>(shared: &Shared<W>, now: BootTime) -> Option<(Part<W>, Leadership)> {
+    let part = shared.part()?;
+    let leadership = part.leadership(now)?;
+    Some((part, leadership))
+}
+
+fn ledger_settings(state: &State) -> LedgerSettings {
+    LedgerSettings { liveness: state.wanted.settings.liveness, longest_hold: state.longest_hold() }
+}
+
+fn session_of(state: &State, node: &NodeName) -> Option<SessionView> {
+    let session = state.members.get(node)?.session?;
+    Some(SessionView { session: session.id, incarnation: session.incarnation })
+}
+
+fn sessions(state: &State) -> BTreeMap<NodeName, SessionView> {
+    state.members.keys().filter_map(|node| Some((node.clone(), session_of(state, node)?))).collect()
+}
