@@ -80,9 +80,8 @@ impl<W: World> ConfigDesk<W> {
         let wrong = loaded.has_errors();
         let report = render(&loaded.diagnostics);
         let first = loaded.diagnostics.iter().find(|found| found.severity == Severity::Error);
-        let error = first.map(|found| {
-            format!("{}:{}:{}: {}", found.file.display(), found.line, found.column, found.message)
-        });
+        let error =
+            first.map(|found| format!("{}:{}:{}: {}", found.file.display(), found.line, found.column, found.message));
         self.shared.board.update(|status| {
             status.config.path = self.shared.world.name();
             status.config.reloads += 1;
@@ -118,7 +117,12 @@ impl<W: World> Role for ConfigDesk<W> {
         Ok(Reading { stamp: None, changed: None, good: None, proposer: Proposer::default(), look, follow: None })
     }
 
-    async fn handle(&self, me: &Line<ConfigMessage>, message: ConfigMessage, reading: &mut Reading) -> Result<(), Failure> {
+    async fn handle(
+        &self,
+        me: &Line<ConfigMessage>,
+        message: ConfigMessage,
+        reading: &mut Reading,
+    ) -> Result<(), Failure> {
         match message {
             ConfigMessage::Look => self.look(me, reading),
             ConfigMessage::GroupChanged => {

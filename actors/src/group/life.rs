@@ -136,9 +136,10 @@ impl Seeking {
             ask::hello(shared, me);
         }
         let disk = self.local.identity.map_or(OwnDisk::Empty, OwnDisk::Holds);
-        let heard = self.heard.iter().map(|(name, (answer, at))| {
-            (name.clone(), Heard { answer: answer.clone(), age: at.elapsed() })
-        });
+        let heard = self
+            .heard
+            .iter()
+            .map(|(name, (answer, at))| (name.clone(), Heard { answer: answer.clone(), age: at.elapsed() }));
         let decision = decide(&plan, disk, &heard.collect(), self.since.elapsed(), Patience::default());
         match decision {
             Decision::Resume(id) => {

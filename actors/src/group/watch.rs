@@ -39,7 +39,11 @@ async fn watch<W: World>(
     loop {
         let now = part.leader();
         if now != leader {
-            tracing::info!(term = now.0, leader = now.1.as_ref().map(|(_, member)| member.name.0.clone()), "leadership");
+            tracing::info!(
+                term = now.0,
+                leader = now.1.as_ref().map(|(_, member)| member.name.0.clone()),
+                "leadership"
+            );
             leader = now;
             shared.lines.session.send(SessionMessage::LeaderMoved).or_lost();
             shared.lines.leader.send(LeaderMessage::Overdue).or_lost();

@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use quorumlb_raft_store::bootstrap::Answer;
 use quorumlb_raft_store::group::{Participant, Standing};
 use quorumlb_raft_store::machine::Command;
 use quorumlb_raft_store::model::NodeName;
-use quorumlb_raft_store::bootstrap::Answer;
 use quorumlb_raft_store::net::{Lane, Request, Response, Wire, call};
 use quorumlb_raft_store::session::BootTime;
 use quorumlb_raft_store::types::RaftId;
@@ -152,12 +152,7 @@ impl Census {
         }
     }
 
-    fn carry_out<N: Wire>(
-        &mut self,
-        me: &Line<LeaderMessage>,
-        part: &Participant<N>,
-        step: Step,
-    ) {
+    fn carry_out<N: Wire>(&mut self, me: &Line<LeaderMessage>, part: &Participant<N>, step: Step) {
         self.busy = true;
         let (part, me) = (part.clone(), me.clone());
         tokio::spawn(async move {

@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use quorumlb_raft_store::codec::encode;
 use quorumlb_raft_store::group::Participant;
 use quorumlb_raft_store::machine::{Command, SessionId, State};
 use quorumlb_raft_store::model::NodeName;
-use quorumlb_raft_store::codec::encode;
 use quorumlb_raft_store::net::Wire;
 use quorumlb_raft_store::session::{
     Answer, BootTime, Leadership, Ledger, LedgerSettings, Notice, Ping, Pong, SessionView,
@@ -54,13 +54,18 @@ impl Sessions {
         }
     }
 
-    fn decide<W: World>(&mut self, shared: &Shared<W>, from: &NodeName, ping: &Ping, voters: &BTreeSet<NodeName>) -> Pong {
+    fn decide<W: World>(
+        &mut self,
+        shared: &Shared<W>,
+        from: &NodeName,
+        ping: &Ping,
+        voters: &BTreeSet<NodeName>,
+    ) -> Pong {
         let now = shared.world.boot_now();
         let Some((part, leadership)) = leading(shared, now) else {
             return Pong { sequence: ping.sequence, answer: Answer::NotLeader };
         };
-        let (settings, known) =
-            part.view().read(|state| (ledger_settings(state), session_of(state, from)));
+        let (settings, known) = part.view().read(|state| (ledger_settings(state), session_of(state, from)));
         let ledger = self.follow_term(&leadership, settings, now);
         ledger.testify(from, ping.term, ping.older_leader_heard, voters, settings, now);
         // The leader is a witness of itself, before it promises anything.

@@ -118,7 +118,12 @@ impl<W: World> Role for LinksDesk<W> {
         Ok(Watching { watch: task.abort_handle(), open })
     }
 
-    async fn handle(&self, _: &Line<LinksMessage>, message: LinksMessage, watching: &mut Watching) -> Result<(), Failure> {
+    async fn handle(
+        &self,
+        _: &Line<LinksMessage>,
+        message: LinksMessage,
+        watching: &mut Watching,
+    ) -> Result<(), Failure> {
         match message {
             LinksMessage::Links(links) => self.links(links, watching).await,
             LinksMessage::Broken(error) => return Err(Failure(error)),

@@ -2,8 +2,8 @@
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use quorumlb_raft_store::model::NodeName;
 use quorumlb_raft_store::codec::decode;
+use quorumlb_raft_store::model::NodeName;
 use quorumlb_raft_store::net::Hooks;
 use quorumlb_raft_store::session::{BootTime, Notice, Witness};
 use quorumlb_raft_store::types::Member;

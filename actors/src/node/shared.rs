@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use quorumlb_raft_store::group::{NodeDispatcher, Participant};
-use quorumlb_raft_store::machine::{Command, Incarnation, Outcome, Proposal};
 use quorumlb_raft_store::log::Local;
+use quorumlb_raft_store::machine::{Command, Incarnation, Outcome, Proposal};
 use quorumlb_raft_store::model::{ClusterSettings, ConfigDigest, Labels, Node, NodeName};
 use quorumlb_raft_store::net::{ProposeError, Wire};
 use quorumlb_raft_store::session::{Fence, Witness};
@@ -159,9 +159,9 @@ impl<W: World> Shared<W> {
 
     /// The tunables in force: the group's, else those of the files.
     pub fn settings(&self) -> ClusterSettings {
-        let group = self.part().and_then(|part| {
-            part.view().read(|state| state.config.is_some().then_some(state.wanted.settings))
-        });
+        let group = self
+            .part()
+            .and_then(|part| part.view().read(|state| state.config.is_some().then_some(state.wanted.settings)));
         group.unwrap_or_else(|| lock(&self.known).settings)
     }
 

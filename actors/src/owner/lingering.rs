@@ -32,7 +32,7 @@ impl Lingering {
     /// What has lingered long enough.
     pub fn due(&mut self, now: Instant) -> Vec<IpAddr> {
         let due: Vec<IpAddr> = self.0.iter().filter(|(_, until)| **until <= now).map(|(address, _)| *address).collect();
-        due.iter().for_each(|address| drop(self.0.remove(address)));
+        self.0.retain(|_, until| *until > now);
         due
     }
 

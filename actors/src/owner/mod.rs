@@ -132,7 +132,14 @@ impl<W: World> OwnerDesk<W> {
         }
         let known: Vec<IpAddr> = match only {
             Some(addresses) => addresses.into_iter().collect(),
-            None => owning.keeper.addresses().into_iter().chain(wanted.keys().copied()).collect::<BTreeSet<_>>().into_iter().collect(),
+            None => owning
+                .keeper
+                .addresses()
+                .into_iter()
+                .chain(wanted.keys().copied())
+                .collect::<BTreeSet<_>>()
+                .into_iter()
+                .collect(),
         };
         for address in known {
             let duty = wanted.get(&address).cloned();

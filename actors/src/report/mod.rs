@@ -78,7 +78,8 @@ impl<W: World> Reporter<W> {
             up: link.up && reporting.up.contains(&link.name),
         };
         let speaking = reporting.links.iter().filter(|link| link.speaks && !link.addresses.is_empty());
-        let (config, config_error) = self.shared.board.look(|status| (status.config.digest, status.config.error.clone()));
+        let (config, config_error) =
+            self.shared.board.look(|status| (status.config.digest, status.config.error.clone()));
         NodeReport {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             wire_version: WIRE_VERSION,

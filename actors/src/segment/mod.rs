@@ -141,7 +141,13 @@ impl<W: World> SegmentDesk<W> {
         }
     }
 
-    fn own(&self, session: SessionId, address: IpAddr, epoch: Epoch, answering: &mut Answering<<W as Segments>::Segment>) {
+    fn own(
+        &self,
+        session: SessionId,
+        address: IpAddr,
+        epoch: Epoch,
+        answering: &mut Answering<<W as Segments>::Segment>,
+    ) {
         if answering.session != Some(session) {
             return;
         }

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use quorumlb_raft_store::codec::encode;
 use quorumlb_raft_store::machine::{Command, Outcome, SessionId};
 use quorumlb_raft_store::model::{Fencing, Liveness, NodeName};
-use quorumlb_raft_store::codec::encode;
 use quorumlb_raft_store::net::Wire;
 use quorumlb_raft_store::session::{BootTime, Fence, Notice, Ping, Pinger, PingerOutput, Pong};
 use quorumlb_raft_store::types::{Member, RaftId};

@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{ConfigDigest, Delta, Interface, NodeName};
+use crate::model::{ConfigDigest, Delta, Interface, NodeName, Service, ServiceKey};
 
 /// An entry of the log: a command with what is only for display.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -113,6 +113,10 @@ pub enum Command {
         /// Only this session.
         session: SessionId,
     },
+    /// A service comes through the API, or changes. One that stands in the files is refused.
+    PutService(Box<Service>),
+    /// A service that came through the API goes.
+    DeleteService(ServiceKey),
 }
 
 /// What a running node tells of itself.
@@ -167,6 +171,8 @@ impl Command {
             Self::Rebalance { .. } => "rebalance",
             Self::Leave { .. } => "leave",
             Self::HandOver { .. } => "hand-over",
+            Self::PutService(_) => "put-service",
+            Self::DeleteService(_) => "delete-service",
         }
     }
 }

@@ -136,6 +136,11 @@ pub enum Event {
         /// Which node.
         node: NodeName,
     },
+    /// A service that came through the API stands in the files now: they rule it from here on.
+    TakenOver {
+        /// Which service.
+        service: ServiceKey,
+    },
 }
 
 /// Why an address moves to another node.

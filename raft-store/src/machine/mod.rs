@@ -5,6 +5,7 @@ mod configure;
 mod event;
 mod nodes;
 mod owners;
+mod services;
 mod state;
 
 pub use command::{Command, Epoch, Incarnation, NodeReport, Outcome, Proposal, SessionId};

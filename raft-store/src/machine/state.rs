@@ -28,6 +28,8 @@ pub struct State {
     pub(super) epoch_floor: Epoch,
     /// The longest `hold` that was in force before the present one, until the next change.
     pub(super) earlier_hold: std::time::Duration,
+    /// Services that came through the API: a configuration from files neither removes nor replaces them unasked.
+    pub(super) from_api: BTreeSet<ServiceKey>,
     /// Services by external IP, of those that have any.
     #[serde(skip)]
     pub(super) external: BTreeMap<IpAddr, BTreeSet<ServiceKey>>,
@@ -103,7 +105,7 @@ impl State {
     pub fn apply(&mut self, index: u64, proposal: &Proposal) -> Applied {
         let mut events = Vec::new();
         let outcome = match &proposal.command {
-            Command::Configure(delta) => self.configure(delta, &proposal.by, &mut events),
+            Command::Configure(delta) => self.configure_files(delta, &proposal.by, &mut events),
             Command::Report { node, incarnation, report } => self.report(node, *incarnation, report, &mut events),
             Command::OpenSession { node, incarnation } => {
                 self.open_session(node, *incarnation, SessionId(index), &mut events)
@@ -119,6 +121,8 @@ impl State {
             Command::Rebalance { limit } => self.rebalance(*limit, &mut events),
             Command::Leave { node } => self.leave(node, &mut events),
             Command::HandOver { node, session } => self.hand_over(node, *session, &mut events),
+            Command::PutService(service) => self.put_service(service, &proposal.by, &mut events),
+            Command::DeleteService(key) => self.delete_service(key, &proposal.by, &mut events),
         };
         Applied { outcome, events }
     }

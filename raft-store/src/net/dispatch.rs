@@ -127,7 +127,9 @@ impl<SM: RaftStateMachine<TypeConfig, SnapshotData = Vec<u8>>> Dispatcher<SM> {
         if leader != id {
             return Err(Refusal::NotYou(format!("identity {id:x} speaks with the vote of {leader:x}")));
         }
-        if let RaftCall::Append(AppendEntriesRequest { vote, .. }) | RaftCall::Snapshot(SnapshotPart { vote, .. }) = &call {
+        if let RaftCall::Append(AppendEntriesRequest { vote, .. }) | RaftCall::Snapshot(SnapshotPart { vote, .. }) =
+            &call
+        {
             self.hooks.leader_heard(vote.leader_id.term);
         }
         let answer = match call {

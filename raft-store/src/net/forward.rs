@@ -5,7 +5,7 @@
 //!
 //! Bringing a proposal again after its answer was lost is safe for the commands that are idempotent by content: a
 //! report, a session of one incarnation, a release or refusal of an epoch, an expiry of one session, a drain, a
-//! configuration. For the others ([`repeatable`] says no) the proposer hears that the outcome is unknown.
+//! configuration, a service. For the others ([`repeatable`] says no) the proposer hears that the outcome is unknown.
 
 use std::future::Future;
 use std::sync::{Mutex, PoisonError};

@@ -53,6 +53,9 @@ impl RaftStateMachine<TypeConfig> for Replica {
         let applied = Applied { state, last: meta.last_log_id, membership: meta.last_membership.clone() };
         let before = std::mem::replace(&mut *self.shared.write(), applied);
         drop(before);
+        if let Some(last) = meta.last_log_id {
+            self.shared.history().skip_to(last.index);
+        }
         // Fails only when nobody listens.
         let _ = self.shared.changes.send(Change::Replaced { applied: meta.last_log_id.map_or(0, |last| last.index) });
         Ok(())

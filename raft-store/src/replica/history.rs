@@ -10,8 +10,19 @@ use crate::machine::Record;
 pub struct History {
     records: VecDeque<(usize, Record)>,
     bytes: usize,
+    /// Records up to this log index are not all here.
+    lost: Option<u64>,
     most_records: usize,
     most_bytes: usize,
+}
+
+/// A part of the history.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Page {
+    /// The records, oldest first.
+    pub records: Vec<Record>,
+    /// Records between the place that was asked for and this log index are not kept any more.
+    pub lost: Option<u64>,
 }
 
 impl Default for History {
@@ -24,7 +35,7 @@ impl Default for History {
 impl History {
     /// At most so many records of so many encoded bytes.
     pub fn new(most_records: usize, most_bytes: usize) -> Self {
-        Self { records: VecDeque::new(), bytes: 0, most_records, most_bytes }
+        Self { records: VecDeque::new(), bytes: 0, lost: None, most_records, most_bytes }
     }
 
     /// Adds records; the oldest go.
@@ -35,10 +46,35 @@ impl History {
             self.bytes = self.bytes.saturating_add(bytes);
             self.records.push_back((bytes, record.clone()));
             while self.records.len() > self.most_records || self.bytes > self.most_bytes {
-                let Some((bytes, _)) = self.records.pop_front() else { break };
+                let Some((bytes, gone)) = self.records.pop_front() else { break };
+                self.lost = self.lost.max(Some(gone.index));
                 self.bytes = self.bytes.saturating_sub(bytes);
             }
         }
+    }
+
+    /// Notes that records up to this log index will never be told here: a snapshot took their place.
+    pub fn skip_to(&mut self, index: u64) {
+        self.lost = self.lost.max(Some(index));
+    }
+
+    /// The records after log index `after`, oldest first: about `limit`, since those of one index stay together. Without
+    /// `after`: the newest.
+    pub fn page(&self, after: Option<u64>, limit: usize) -> Page {
+        let from = match after {
+            Some(after) => self.records.partition_point(|(_, record)| record.index <= after),
+            None => self.whole(self.records.len().saturating_sub(limit)),
+        };
+        let to = self.whole(from.saturating_add(limit.max(1)));
+        let records = self.records.range(from..to).map(|(_, record)| record.clone()).collect();
+        Page { records, lost: self.lost.filter(|lost| after.is_some_and(|after| after < *lost)) }
+    }
+
+    /// The first place from `at` on that does not split the records of one index.
+    fn whole(&self, at: usize) -> usize {
+        let index = |at: usize| self.records.get(at).map(|(_, record)| record.index);
+        let Some(before) = at.checked_sub(1).and_then(index) else { return at.min(self.records.len()) };
+        (at..self.records.len()).find(|at| index(*at) != Some(before)).unwrap_or(self.records.len())
     }
 
     /// Up to `limit` records after log index `after`, oldest first.
@@ -67,6 +103,24 @@ mod tests {
         assert_eq!(indices(&history, None, 10), [3, 4, 5]);
         assert_eq!(indices(&history, Some(3), 10), [4, 5]);
         assert_eq!(indices(&history, None, 1), [3]);
+    }
+
+    #[test]
+    fn a_page_keeps_an_index_together_and_says_what_is_lost() {
+        let mut history = History::new(6, 10_000);
+        history.extend(&[1, 2, 2, 3, 3, 3, 4].map(record));
+        let page = |history: &History, after, limit| {
+            let page = history.page(after, limit);
+            (page.records.iter().map(|record| record.index).collect::<Vec<_>>(), page.lost)
+        };
+        assert_eq!(page(&history, Some(0), 1), (vec![2, 2], Some(1)));
+        assert_eq!(page(&history, Some(2), 2), (vec![3, 3, 3], None));
+        assert_eq!(page(&history, Some(3), 10), (vec![4], None));
+        assert_eq!(page(&history, Some(4), 10), (vec![], None));
+        assert_eq!(page(&history, None, 2), (vec![4], None));
+        assert_eq!(page(&history, None, 100), (vec![2, 2, 3, 3, 3, 4], None));
+        history.skip_to(9);
+        assert_eq!(page(&history, Some(4), 10), (vec![], Some(9)));
     }
 
     #[test]

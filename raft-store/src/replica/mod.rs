@@ -7,6 +7,7 @@
 mod apply;
 mod archive;
 mod history;
+mod rehearsal;
 mod snapshot;
 
 use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -16,7 +17,8 @@ use openraft::alias::{LogIdOf, StoredMembershipOf};
 use tokio::sync::broadcast;
 
 pub use self::archive::{ArchiveError, export, import};
-pub use self::history::History;
+pub use self::history::{History, Page};
+pub use self::rehearsal::Rehearsal;
 pub use self::snapshot::{Builder, translate};
 
 use crate::log::{LogStore, SnapshotStore};
@@ -68,12 +70,7 @@ struct Applied {
 impl Replica {
     /// An empty replica whose snapshots go to `store`.
     pub fn new(store: &LogStore) -> Self {
-        let shared = Shared {
-            applied: RwLock::default(),
-            history: Mutex::new(History::default()),
-            changes: broadcast::Sender::new(CHANGES),
-        };
-        Self { shared: Arc::new(shared), snapshots: store.snapshots() }
+        Self { shared: Arc::new(Shared::new()), snapshots: store.snapshots() }
     }
 
     /// A window on its state.
@@ -86,6 +83,11 @@ impl View {
     /// Looks at the state. Writers wait meanwhile, so take what you need and return.
     pub fn read<R>(&self, look: impl FnOnce(&State) -> R) -> R {
         look(&self.shared.read().state)
+    }
+
+    /// Whether both look at the same replica, and not at one that took the other's place.
+    pub fn is_of(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.shared, &other.shared)
     }
 
     /// The last applied entry.
@@ -104,6 +106,12 @@ impl View {
         (look(&applied.state, applied.last.map(|last| last.index)), changes)
     }
 
+    /// The records after log index `after`, oldest first, about `limit` of them, and whether some are not kept any more.
+    /// Without `after`: the newest.
+    pub fn page(&self, after: Option<u64>, limit: usize) -> Page {
+        self.shared.history().page(after, limit)
+    }
+
     /// Up to `limit` of the records after log index `after` that are still kept, oldest first.
     pub fn events(&self, after: Option<u64>, limit: usize) -> Vec<Record> {
         self.shared.history().after(after, limit)
@@ -111,6 +119,14 @@ impl View {
 }
 
 impl Shared {
+    fn new() -> Self {
+        Self {
+            applied: RwLock::default(),
+            history: Mutex::new(History::default()),
+            changes: broadcast::Sender::new(CHANGES),
+        }
+    }
+
     // A poisoned lock means that apply panicked. openraft ends with it; readers may look at what there is.
     fn read(&self) -> RwLockReadGuard<'_, Applied> {
         self.applied.read().unwrap_or_else(PoisonError::into_inner)
