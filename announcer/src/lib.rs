@@ -11,7 +11,9 @@ pub mod arp;
 pub mod clock;
 mod ethernet;
 pub mod fence;
+pub mod link;
 pub mod ndp;
+mod netlink;
 pub mod segment;
 pub mod socket;
 mod sysctl;
@@ -19,6 +21,7 @@ mod wire;
 
 pub use clock::boot_now;
 pub use fence::{BootTime, Fence, FencedFrame, Fencing};
+pub use link::{Link, LinkWatch};
 pub use pnet_base::MacAddr;
 pub use socket::SegmentSocket;
 pub use wire::{Claim, Heard, Malformed, Question};
