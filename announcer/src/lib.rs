@@ -11,6 +11,7 @@ pub mod arp;
 pub mod clock;
 mod ethernet;
 pub mod fence;
+pub mod hold;
 pub mod link;
 pub mod ndp;
 mod netlink;
@@ -21,6 +22,7 @@ mod wire;
 
 pub use clock::boot_now;
 pub use fence::{BootTime, Fence, FencedFrame, Fencing};
+pub use hold::Holder;
 pub use link::{Link, LinkWatch};
 pub use pnet_base::MacAddr;
 pub use socket::SegmentSocket;

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use std::process::{Command, Stdio};
 
 use quorumlb_announcer::{Link, LinkWatch};
-use support::{OURS, PEERS, Segment, block_on, run, soon};
+use support::{OURS, PEERS, Segment, block_on, is_send, run, soon};
 
 fn find<'a>(links: &'a [Link], name: &str) -> Option<&'a Link> {
     links.iter().find(|link| link.name == name)
@@ -17,7 +17,7 @@ fn find<'a>(links: &'a [Link], name: &str) -> Option<&'a Link> {
 async fn until(watch: &mut LinkWatch, what: &str, wanted: impl Fn(&[Link]) -> bool) {
     soon(what, async {
         while !wanted(watch.links()) {
-            watch.changed().await.unwrap();
+            is_send(watch.changed()).await.unwrap();
         }
     })
     .await;
@@ -35,7 +35,7 @@ fn carrier_addresses_and_interfaces_are_followed() {
         let mut watch = LinkWatch::open().await.unwrap();
         let net0 = find(watch.links(), OURS).unwrap();
         assert!(net0.up && net0.ethernet && net0.mac.is_some() && !net0.loopback && net0.master.is_none(), "{net0:?}");
-        assert_eq!(addresses(watch.links(), OURS), ["10.0.5.1/24", "fd00:5::1/64"]);
+        assert_eq!(addresses(watch.links(), OURS), ["10.0.5.1/24", "fd00:5::1/64", "fe80::1/64"]);
         let lo = find(watch.links(), "lo").unwrap();
         assert!(lo.up && lo.loopback && !lo.ethernet && lo.mac.is_none(), "{lo:?}");
 
@@ -89,9 +89,9 @@ fn what_changed_while_nobody_looked_is_caught_up_with() {
         std::io::Write::write_all(&mut batch.stdin.take().unwrap(), lines.as_bytes()).unwrap();
         assert!(batch.wait().unwrap().success());
 
-        let want = ["10.0.5.1/24", "10.9.0.0/32", "fd00:5::1/64"];
+        let want = ["10.0.5.1/24", "10.9.0.0/32", "fd00:5::1/64", "fe80::1/64"];
         until(&mut watch, "what is left", |links| addresses(links, OURS) == want).await;
         run(&["ip", "addr", "del", "10.9.0.0/32", "dev", OURS]);
-        until(&mut watch, "a later change", |links| addresses(links, OURS).len() == 2).await;
+        until(&mut watch, "a later change", |links| addresses(links, OURS).len() == 3).await;
     });
 }

@@ -10,7 +10,7 @@ use quorumlb_announcer::ndp::packet::solicited_node;
 use quorumlb_announcer::segment::Output;
 use quorumlb_announcer::socket::{JoinError, Loss, OpenError, Sent};
 use quorumlb_announcer::{Fence, MacAddr, SegmentSocket, arp, boot_now};
-use support::{OURS, PEERS, Segment, Speaker, block_on, heard_now, run, soon};
+use support::{OURS, PEERS, Segment, Speaker, block_on, heard_now, is_send, run, soon};
 
 const SERVICE: &str = "10.0.5.100";
 const SERVICE_V6: &str = "fd00:5::100";
@@ -186,6 +186,7 @@ fn what_nobody_reads_is_dropped_and_counted() {
     let segment = Segment::new();
     block_on(async {
         let socket = SegmentSocket::open(OURS).unwrap();
+        is_send(&socket);
         let mut sender = peer_sender(&segment);
         let mut sent = 0u64;
         while socket.kernel_drops().unwrap() == 0 {
@@ -198,7 +199,7 @@ fn what_nobody_reads_is_dropped_and_counted() {
         }
         let mut heard = 0;
         while heard + socket.kernel_drops().unwrap() < sent {
-            heard += soon("a queued request", socket.recv_batch(64, |_| ())).await.unwrap() as u64;
+            heard += soon("a queued request", is_send(socket.recv_batch(64, |_| ()))).await.unwrap() as u64;
         }
         assert!(heard >= 1000, "only {heard} fit into the queue");
         assert_eq!(heard + socket.kernel_drops().unwrap(), sent);

@@ -36,7 +36,7 @@ impl Segment {
         let segment = Self { ours, peers };
         let there = format!("/proc/{}/fd/{}", std::process::id(), segment.peers.as_raw_fd());
         run(&["ip", "link", "add", OURS, "type", "veth", "peer", "name", PEERS, "netns", &there]);
-        // No link-local addresses, whose duplicate detection would make traffic at moments of its own.
+        // Link-local addresses by hand: duplicate detection would make traffic at moments of its own.
         run(&["ip", "link", "set", OURS, "addrgenmode", "none"]);
         segment.peer(&["ip", "link", "set", PEERS, "addrgenmode", "none"]);
         for arguments in [
@@ -46,9 +46,11 @@ impl Segment {
         ] {
             run(&[&["ip"], arguments].concat());
         }
-        run(&["ip", "addr", "add", "fd00:5::1/64", "dev", OURS, "nodad"]);
+        for (ours, peers) in [("fd00:5::1/64", "fd00:5::20/64"), ("fe80::1/64", "fe80::20/64")] {
+            run(&["ip", "addr", "add", ours, "dev", OURS, "nodad"]);
+            segment.peer(&["ip", "addr", "add", peers, "dev", PEERS, "nodad"]);
+        }
         segment.peer(&["ip", "addr", "add", "10.0.5.20/24", "dev", PEERS]);
-        segment.peer(&["ip", "addr", "add", "fd00:5::20/64", "dev", PEERS, "nodad"]);
         segment.peer(&["ip", "link", "set", "lo", "up"]);
         segment.peer(&["ip", "link", "set", PEERS, "up"]);
         segment.await_links();
@@ -195,4 +197,9 @@ pub async fn heard_now(socket: &SegmentSocket) -> Vec<Vec<u8>> {
     // The runtime must look at the socket once, which it does only when there is some time to wait.
     let _ = time::timeout(Duration::from_millis(20), read).await;
     frames
+}
+
+/// An actor's task may hold it across threads.
+pub fn is_send<T: Send>(value: T) -> T {
+    value
 }
