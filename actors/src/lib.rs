@@ -5,6 +5,7 @@ pub mod config;
 pub mod group;
 pub mod leader;
 pub mod links;
+pub mod linux;
 pub mod node;
 pub mod owner;
 pub mod ports;

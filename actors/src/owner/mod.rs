@@ -5,7 +5,7 @@ mod duty;
 mod keeper;
 mod lingering;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -33,6 +33,9 @@ const REFUSED_FOR: Duration = Duration::from_secs(30);
 
 /// Releases of one proposal.
 const BATCH: usize = 500;
+
+/// Addresses that are held together: few enough that the first ones are answered for soon.
+const HOLD_BATCH: usize = 64;
 
 /// What the keeper of the owned addresses is told.
 #[derive(Clone, Debug)]
@@ -141,10 +144,8 @@ impl<W: World> OwnerDesk<W> {
                 .into_iter()
                 .collect(),
         };
-        for address in known {
-            let duty = wanted.get(&address).cloned();
-            self.step(Input::Wanted(address, duty), owning).await;
-        }
+        let inputs = known.into_iter().map(|address| Input::Wanted(address, wanted.get(&address).cloned())).collect();
+        self.steps(inputs, owning).await;
         self.publish(owning);
     }
 
@@ -164,32 +165,55 @@ impl<W: World> OwnerDesk<W> {
     }
 
     async fn step(&self, input: Input, owning: &mut Owning) {
-        let mut outputs: Vec<Output> = owning.keeper.step(input);
+        self.steps(vec![input], owning).await;
+    }
+
+    /// Takes inputs, and carries out what follows; what is to be held is held together.
+    async fn steps(&self, inputs: Vec<Input>, owning: &mut Owning) {
+        let mut waiting: VecDeque<Input> = inputs.into();
+        let mut to_hold = Vec::new();
         let mut released = Vec::new();
-        while let Some(output) = outputs.pop() {
-            match output {
-                Output::Hold(address) => {
-                    owning.lingering.cancel(address);
-                    let held = self.shared.world.hold(address).await;
-                    outputs.extend(owning.keeper.step(Input::Held(address, held)));
-                }
-                Output::LetGo(address) => owning.lingering.add(address, Instant::now()),
-                Output::Own { interface, address, epoch } => {
-                    let Some(session) = owning.session else { continue };
-                    self.tell(&interface, SegmentMessage::Own { session, address, epoch });
-                }
-                Output::Disown { interface, address } => {
-                    if self.shared.lines.segment(&interface).is_none() {
-                        outputs.extend(owning.keeper.step(Input::Silent { interface, address }));
-                        continue;
+        loop {
+            while let Some(input) = waiting.pop_front() {
+                for output in owning.keeper.step(input) {
+                    match output {
+                        Output::Hold(address) => to_hold.push(address),
+                        Output::LetGo(address) => owning.lingering.add(address, Instant::now()),
+                        Output::Own { interface, address, epoch } => {
+                            let Some(session) = owning.session else { continue };
+                            self.tell(&interface, SegmentMessage::Own { session, address, epoch });
+                        }
+                        Output::Disown { interface, address } => {
+                            if self.shared.lines.segment(&interface).is_some() {
+                                self.tell(&interface, SegmentMessage::Disown(address));
+                            } else {
+                                waiting.push_back(Input::Silent { interface, address });
+                            }
+                        }
+                        Output::Release(address, epoch) => released.push((address, epoch)),
+                        Output::Refuse { address, epoch, why } => self.refuse(address, epoch, why, owning),
                     }
-                    self.tell(&interface, SegmentMessage::Disown(address));
                 }
-                Output::Release(address, epoch) => released.push((address, epoch)),
-                Output::Refuse { address, epoch, why } => self.refuse(address, epoch, why, owning),
             }
+            if to_hold.is_empty() {
+                break;
+            }
+            let batch: Vec<IpAddr> = to_hold.drain(..to_hold.len().min(HOLD_BATCH)).collect();
+            waiting.extend(self.hold(&batch, owning).await);
         }
         self.release(released);
+    }
+
+    async fn hold(&self, batch: &[IpAddr], owning: &mut Owning) -> Vec<Input> {
+        batch.iter().for_each(|address| owning.lingering.cancel(*address));
+        match self.shared.world.hold(batch).await {
+            Ok(refused) => {
+                let refused: BTreeMap<IpAddr, String> = refused.into_iter().collect();
+                let result = |address: &IpAddr| refused.get(address).map_or(Ok(()), |why| Err(why.clone()));
+                batch.iter().map(|address| Input::Held(*address, result(address))).collect()
+            }
+            Err(why) => batch.iter().map(|address| Input::Held(*address, Err(why.clone()))).collect(),
+        }
     }
 
     fn tell(&self, interface: &str, message: SegmentMessage) {
@@ -232,10 +256,11 @@ impl<W: World> OwnerDesk<W> {
     /// What lingers is let go of, what was refused may be wanted again.
     async fn tick(&self, owning: &mut Owning) {
         let now = Instant::now();
-        for address in owning.lingering.due(now) {
-            if let Err(error) = self.shared.world.let_go(address).await {
-                tracing::warn!(%address, %error, "the loopback still holds an address");
-            }
+        let due = owning.lingering.due(now);
+        if !due.is_empty()
+            && let Err(error) = self.shared.world.let_go(&due).await
+        {
+            tracing::warn!(%error, "the loopback still holds addresses that this node does not own");
         }
         let before = owning.refused.len();
         owning.refused.retain(|_, until| *until > now);
@@ -356,10 +381,8 @@ impl<W: World> Role for OwnerDesk<W> {
 
     async fn stop(&self, owning: &mut Owning) {
         owning.lingering.wait().await;
-        for address in owning.lingering.all() {
-            // The process ends: what stays is found by the next run.
-            let _ = self.shared.world.let_go(address).await;
-        }
+        // The process ends: what stays is found by the next run.
+        let _ = self.shared.world.let_go(&owning.lingering.all()).await;
     }
 }
 

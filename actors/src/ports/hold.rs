@@ -4,19 +4,20 @@ use std::collections::BTreeSet;
 use std::future::Future;
 use std::net::IpAddr;
 
-/// Makes the node take packets for an address.
+/// Makes the node take packets for addresses.
 pub trait Hold {
-    /// Takes packets for the address from now on. Holding it already is no error.
+    /// Takes packets for these addresses from now on. Holding one already is no error. Gives those that could not be
+    /// held, and why.
     ///
     /// # Errors
-    /// In words for the operator.
-    fn hold(&self, address: IpAddr) -> impl Future<Output = Result<(), String>> + Send;
+    /// When none can be held, in words for the operator.
+    fn hold(&self, addresses: &[IpAddr]) -> impl Future<Output = Result<Vec<(IpAddr, String)>, String>> + Send;
 
-    /// Takes them no more. Not holding it is no error.
+    /// Takes packets for them no more. Not holding one is no error.
     ///
     /// # Errors
     /// In words for the operator.
-    fn let_go(&self, address: IpAddr) -> impl Future<Output = Result<(), String>> + Send;
+    fn let_go(&self, addresses: &[IpAddr]) -> impl Future<Output = Result<(), String>> + Send;
 
     /// What an earlier run of this program still holds.
     ///

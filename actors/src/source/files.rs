@@ -70,8 +70,22 @@ pub(super) fn read_all(paths: &[PathBuf]) -> (Vec<SourceFile>, Vec<Diagnostic>) 
     (reading.files, reading.problems)
 }
 
+/// The files that [`super::load`] would read, without reading them: what is to be watched.
+pub fn manifests(paths: &[PathBuf]) -> Vec<PathBuf> {
+    let mut reading = Reading { listing: Some(Vec::new()), ..Reading::default() };
+    for path in paths {
+        match fs::metadata(path) {
+            Ok(meta) if meta.is_dir() => reading.folder(path, 0),
+            Ok(_) | Err(_) => reading.file(path),
+        }
+    }
+    reading.listing.unwrap_or_default()
+}
+
 #[derive(Default)]
 struct Reading {
+    /// Only list: the files found so far.
+    listing: Option<Vec<PathBuf>>,
     files: Vec<SourceFile>,
     problems: Vec<Diagnostic>,
     seen: usize,
@@ -112,6 +126,11 @@ impl Reading {
 
     fn file(&mut self, path: &Path) {
         self.seen += 1;
+        if let Some(listing) = &mut self.listing {
+            self.full = self.seen > MAX_FILES;
+            listing.push(path.to_owned());
+            return;
+        }
         if self.seen > MAX_FILES || self.bytes > MAX_TOTAL_BYTES {
             self.full = true;
             let limit = format!("more than {MAX_FILES} files, or more than {} MiB in all", MAX_TOTAL_BYTES >> 20);

@@ -34,7 +34,7 @@ use quorumlb_raft_store::model::{ConfigDigest, Wanted};
 use sha2::{Digest, Sha256};
 
 pub use diagnostic::{Diagnostic, Severity, render};
-pub use files::{MAX_FILE_BYTES, MAX_FILES, MAX_TOTAL_BYTES, SourceFile};
+pub use files::{MAX_FILE_BYTES, MAX_FILES, MAX_TOTAL_BYTES, SourceFile, manifests};
 pub use objects::Secrets;
 
 /// What the input says, and what is wrong with it.
