@@ -12,6 +12,7 @@ mod core;
 mod core_service;
 mod decode;
 mod diagnostic;
+mod document;
 mod files;
 mod kinds;
 mod metallb;
@@ -34,6 +35,7 @@ use quorumlb_raft_store::model::{ConfigDigest, Wanted};
 use sha2::{Digest, Sha256};
 
 pub use diagnostic::{Diagnostic, Severity, render};
+pub use document::read_service;
 pub use files::{MAX_FILE_BYTES, MAX_FILES, MAX_TOTAL_BYTES, SourceFile};
 pub use objects::Secrets;
 
