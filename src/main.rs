@@ -5,6 +5,7 @@ mod completions;
 mod output;
 mod pki;
 mod plan;
+mod run;
 mod snapshot;
 
 use std::process::ExitCode;
@@ -26,6 +27,7 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Run(Box<run::Run>),
     Check(check::Check),
     Plan(plan::PlanCommand),
     #[command(subcommand)]
@@ -37,6 +39,7 @@ enum Command {
 
 fn main() -> ExitCode {
     match Arguments::parse().command {
+        Command::Run(run) => run.run(),
         Command::Check(check) => check.run(),
         Command::Plan(plan) => plan.run(),
         Command::Pki(pki) => pki.run(),

@@ -1,5 +1,7 @@
 //! The node, as the admin side sees it.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use quorumlb_raft_store::machine::{Command, Outcome};
@@ -17,20 +19,33 @@ use crate::status::StatusBoard;
 /// How long a node that leaves waits until others have taken over.
 const LEAVING: Duration = Duration::from_secs(30);
 
+/// How often a waiting command looks again.
+const LOOK: Duration = Duration::from_millis(200);
+
 /// A handle for the admin side.
 pub struct NodeDesk<W: World> {
     shared: Shared<W>,
+    left: Arc<AtomicBool>,
 }
 
 impl<W: World> Clone for NodeDesk<W> {
     fn clone(&self) -> Self {
-        Self { shared: self.shared.clone() }
+        Self { shared: self.shared.clone(), left: Arc::clone(&self.left) }
     }
 }
 
 impl<W: World> NodeDesk<W> {
     pub(super) fn new(shared: Shared<W>) -> Self {
-        Self { shared }
+        Self { shared, left: Arc::default() }
+    }
+
+    /// Resolves when the node has left the group for good: its process is of no use any more.
+    pub async fn has_left(&self) {
+        while !self.left.load(Ordering::Relaxed) {
+            sleep(LOOK).await;
+        }
+        // Whoever asked for it gets an answer first.
+        sleep(LOOK).await;
     }
 
     /// The parts of the status that nobody writes, since they change by themselves.
@@ -82,6 +97,7 @@ impl<W: World> Desk for NodeDesk<W> {
             let votes = standing.members.iter().any(|member| member.voter && member.id == standing.id);
             if !owns && !votes {
                 self.shared.lines.group.send(GroupMessage::ForgetIdentity).or_lost();
+                self.left.store(true, Ordering::Relaxed);
                 return Ok(());
             }
             sleep(Duration::from_millis(50)).await;

@@ -12,6 +12,7 @@ mod core;
 mod core_service;
 mod decode;
 mod diagnostic;
+mod document;
 mod files;
 mod kinds;
 mod metallb;
@@ -35,6 +36,7 @@ use sha2::{Digest, Sha256};
 
 pub use diagnostic::{Diagnostic, Severity, render};
 pub use files::{MAX_FILE_BYTES, MAX_FILES, MAX_TOTAL_BYTES, SourceFile, manifests};
+pub use document::read_service;
 pub use objects::Secrets;
 
 /// What the input says, and what is wrong with it.

@@ -1,0 +1,111 @@
+//! What is wrong, in sentences that say what helps.
+
+use quorumlb_raft_store::group::Role;
+use quorumlb_raft_store::log::StorageHealth;
+use quorumlb_raft_store::machine::State;
+
+use super::services;
+use crate::status::{NodeStatus, Phase};
+
+/// Pending services and unanswered addresses that are named one by one; of the rest the number is told.
+const NAMED: usize = 20;
+
+/// Whether a node takes part.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Readiness {
+    /// Why it does not; empty when it does.
+    pub reasons: Vec<String>,
+    /// What an operator should look at, though it takes part.
+    pub warnings: Vec<String>,
+}
+
+/// Why the process should be started anew; `None` when it should not. A full disk or a lost quorum is no reason: a new
+/// start would not help.
+pub fn health(status: &NodeStatus) -> Option<String> {
+    match (&status.phase, status.raft.as_ref().map(|raft| &raft.role)) {
+        (Phase::Running, Some(Role::Failed(why))) => Some(format!("Raft has stopped: {why}")),
+        _ => None,
+    }
+}
+
+/// Whether the node is part of the group and may answer. Wrong files do not make it unready: the last good state stands.
+pub fn readiness(status: &NodeStatus, in_group: bool) -> Readiness {
+    let mut ready = Readiness::default();
+    ready.reasons.extend(outside(status));
+    if ready.reasons.is_empty() && !in_group {
+        ready.reasons.push("not part of the group".to_owned());
+    }
+    ready.reasons.extend(health(status));
+    if status.session.valid_for.is_none() {
+        let why = &status.session.why_not;
+        let why = if why.is_empty() { "no answer from the quorum yet" } else { why };
+        ready.reasons.push(format!("the session is not valid: {why}"));
+    }
+    if status.disk != StorageHealth::Ok {
+        ready.reasons.push(status.disk.to_string());
+    }
+    if !status.config.error.is_empty() {
+        ready.warnings.push(format!("the files are wrong, the last good state stands: {}", status.config.error));
+    }
+    ready
+}
+
+/// Why the node does not take part by its own account.
+fn outside(status: &NodeStatus) -> Option<String> {
+    match &status.phase {
+        Phase::Running => None,
+        Phase::Bootstrapping(why) => Some(format!("not part of the group yet: {why}")),
+        Phase::Aside(why) => Some(format!("standing aside: {why}")),
+        Phase::Stopping => Some("stopping".to_owned()),
+    }
+}
+
+/// All that an operator should look at, the worst first.
+pub fn problems(state: Option<&State>, status: &NodeStatus) -> Vec<String> {
+    let ready = readiness(status, state.is_some());
+    let mut found: Vec<String> = ready.reasons.into_iter().chain(ready.warnings).collect();
+    if status.raft.as_ref().is_some_and(|raft| raft.leader.is_none()) {
+        found.push("the group has no leader: a majority of the voters must be alive and connected".to_owned());
+    }
+    let broken = status.interfaces.iter().filter(|(_, interface)| !interface.error.is_empty());
+    found.extend(broken.map(|(name, interface)| format!("interface {name}: {}", interface.error)));
+    let silent = status.owned.iter().filter(|(_, owned)| !owned.answering);
+    limited(&mut found, silent.map(|(address, owned)| format!("{address} is not answered: {}", owned.why_not)));
+    if let Some(state) = state {
+        of_the_group(state, status, &mut found);
+    }
+    found
+}
+
+fn of_the_group(state: &State, status: &NodeStatus, found: &mut Vec<String>) {
+    for node in super::nodes(state, status) {
+        let name = &node.name;
+        if !node.config_error.is_empty() && *name != status.node.0 {
+            found.push(format!("node {name}: its files are wrong: {}", node.config_error));
+        }
+        if node.configured && node.session == "none" {
+            found.push(format!("node {name} has no session"));
+        } else if node.draining {
+            found.push(format!("node {name} is draining"));
+        }
+    }
+    let conflicts = super::pools(state).into_iter().filter_map(|pool| Some((pool.name, pool.conflict?)));
+    limited(found, conflicts.map(|(name, conflict)| format!("pool {name}: {conflict}")));
+    let pending = state.book.pending().iter();
+    limited(found, pending.map(|(key, why)| format!("service {key} is pending: {}: {}", why.reason, why.message)));
+    let rows = services(state, status, None);
+    let unowned = rows.iter().flat_map(|row| row.answers.iter().map(move |answer| (&row.service, answer)));
+    let unowned = unowned.filter(|(_, answer)| answer.owner.is_none());
+    limited(
+        found,
+        unowned.map(|(service, of)| format!("nobody answers for {} of {service}: {}", of.address, of.why_not)),
+    );
+}
+
+fn limited(found: &mut Vec<String>, mut texts: impl Iterator<Item = String>) {
+    found.extend(texts.by_ref().take(NAMED));
+    let more = texts.count();
+    if more > 0 {
+        found.push(format!("and {more} more of these"));
+    }
+}

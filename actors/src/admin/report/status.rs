@@ -1,0 +1,149 @@
+//! All that a node knows of itself.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use quorumlb_raft_store::machine::State;
+use serde::Serialize;
+
+use super::raft::{RaftReport, raft};
+use super::{owners, problems, services};
+use crate::status::{NodeStatus, OwnedStatus};
+
+/// A node at a glance.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct StatusReport {
+    /// Its name.
+    pub node: String,
+    /// The cluster's name.
+    pub cluster: String,
+    /// The program's version.
+    pub version: &'static str,
+    /// When it started, milliseconds since 1970.
+    pub started_ms: u64,
+    /// Its place in the group, its disk and its session.
+    pub raft: RaftReport,
+    /// What an operator should look at; empty when all is well.
+    pub problems: Vec<String>,
+    /// The files it watches.
+    pub config: ConfigRow,
+    /// Its interfaces, by name.
+    pub interfaces: BTreeMap<String, InterfaceState>,
+    /// What it owns, by address.
+    pub owned: BTreeMap<IpAddr, OwnedRow>,
+    /// How many services, addresses and owners the group has; `None` while the node is not part of it.
+    pub group: Option<GroupCount>,
+    /// How often each of its actors was started anew.
+    pub restarts: BTreeMap<&'static str, u64>,
+}
+
+/// The files that a node watches.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ConfigRow {
+    /// The folder or file.
+    pub path: String,
+    /// The digest of what was last read without errors.
+    pub digest: Option<String>,
+    /// The first problem of what is there now; empty when there is none.
+    pub error: String,
+    /// All problems, as `check` prints them.
+    pub report: String,
+    /// How often it was read anew.
+    pub reloads: u64,
+    /// How often that gave errors.
+    pub failures: u64,
+}
+
+/// An interface on a segment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct InterfaceState {
+    /// Its MAC.
+    pub mac: String,
+    /// Up, with carrier, and its responder works.
+    pub up: bool,
+    /// Why its responder does not work.
+    pub error: String,
+}
+
+/// An address that the node owns.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct OwnedRow {
+    /// The ownership's epoch.
+    pub epoch: u64,
+    /// The interfaces it answers on.
+    pub interfaces: Vec<String>,
+    /// It answers now.
+    pub answering: bool,
+    /// Why it does not.
+    pub why_not: String,
+}
+
+/// What the group has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct GroupCount {
+    /// Services that get addresses or have external IPs.
+    pub services: usize,
+    /// Services that wait.
+    pub pending: usize,
+    /// Addresses with an owner.
+    pub owners: usize,
+    /// Nodes in the configuration.
+    pub nodes: usize,
+    /// Nodes with a session.
+    pub live: usize,
+}
+
+/// The report.
+pub fn status(state: Option<&State>, status: &NodeStatus) -> StatusReport {
+    StatusReport {
+        node: status.node.to_string(),
+        cluster: status.cluster.clone(),
+        version: status.version,
+        started_ms: status.started_ms,
+        raft: raft(status),
+        problems: problems(state, status),
+        config: config(status),
+        interfaces: interfaces(status),
+        owned: status.owned.iter().map(|(address, owned)| (*address, owned_row(owned))).collect(),
+        group: state.map(|state| count(state, status)),
+        restarts: status.restarts.clone(),
+    }
+}
+
+fn config(status: &NodeStatus) -> ConfigRow {
+    let config = &status.config;
+    ConfigRow {
+        path: config.path.clone(),
+        digest: config.digest.map(|digest| digest.to_string()),
+        error: config.error.clone(),
+        report: config.report.clone(),
+        reloads: config.reloads,
+        failures: config.failures,
+    }
+}
+
+fn interfaces(status: &NodeStatus) -> BTreeMap<String, InterfaceState> {
+    let interfaces = status.interfaces.iter();
+    interfaces
+        .map(|(name, of)| (name.clone(), InterfaceState { mac: of.mac.clone(), up: of.up, error: of.error.clone() }))
+        .collect()
+}
+
+fn owned_row(owned: &OwnedStatus) -> OwnedRow {
+    OwnedRow {
+        epoch: owned.epoch.0,
+        interfaces: owned.interfaces.clone(),
+        answering: owned.answering,
+        why_not: owned.why_not.clone(),
+    }
+}
+
+fn count(state: &State, status: &NodeStatus) -> GroupCount {
+    GroupCount {
+        services: services(state, status, None).len(),
+        pending: state.book.pending().len(),
+        owners: owners(state, status).len(),
+        nodes: state.wanted.nodes.len(),
+        live: state.members.values().filter(|member| member.session.is_some()).count(),
+    }
+}
