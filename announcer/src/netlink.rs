@@ -47,7 +47,7 @@ impl Netlink {
         self.handle.clone()
     }
 
-    /// Runs requests to their end. What is told to the groups meanwhile is kept for [`Self::next`].
+    /// Runs requests to their end. What is told to the groups meanwhile is kept.
     pub async fn drive<T>(&mut self, work: impl Future<Output = T>) -> Result<T, NetlinkError> {
         if self.closed {
             return Err(NetlinkError::Closed);
@@ -78,8 +78,8 @@ impl Netlink {
         }
     }
 
-    /// Throws away what was told to the groups until now.
-    pub async fn discard(&mut self) -> Result<(), NetlinkError> {
+    /// Reads all that was told to the groups until now, for [`Self::ready`].
+    pub async fn read_all(&mut self) -> Result<(), NetlinkError> {
         if self.closed {
             return Err(NetlinkError::Closed);
         }
@@ -88,12 +88,10 @@ impl Netlink {
             // Unconstrained: it must read all there is, in one go.
             () = tokio::task::unconstrained(&mut self.connection) => {
                 self.closed = true;
-                return Err(NetlinkError::Closed);
+                Err(NetlinkError::Closed)
             }
-            () = std::future::ready(()) => {}
+            () = std::future::ready(()) => Ok(())
         }
-        while self.ready().is_some() {}
-        Ok(())
     }
 
     /// The next message if it is there already.

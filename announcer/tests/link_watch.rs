@@ -73,6 +73,29 @@ fn carrier_addresses_and_interfaces_are_followed() {
 }
 
 #[test]
+fn a_lost_carrier_is_seen_before_the_kernel_tells_of_it() {
+    let segment = Segment::new();
+    block_on(async {
+        let mut watch = LinkWatch::open().await.unwrap();
+        let index = find(watch.links(), OURS).unwrap().index;
+        // From the second round on, the kernel holds the news back.
+        for round in 0..3 {
+            until(&mut watch, "the carrier", |links| find(links, OURS).unwrap().up).await;
+            segment.peer(&["ip", "link", "set", PEERS, "down"]);
+            let links = is_send(watch.look(&[index])).await.unwrap().expect("a change");
+            assert!(!find(links, OURS).unwrap().up, "round {round}");
+            segment.peer(&["ip", "link", "set", PEERS, "up"]);
+        }
+        until(&mut watch, "the carrier", |links| find(links, OURS).unwrap().up).await;
+        assert!(watch.look(&[index]).await.unwrap().is_none());
+        run(&["ip", "link", "del", OURS]);
+        let links = watch.look(&[index]).await.unwrap().expect("a change");
+        assert!(find(links, OURS).is_none());
+        assert!(watch.look(&[index]).await.unwrap().is_none());
+    });
+}
+
+#[test]
 fn what_changed_while_nobody_looked_is_caught_up_with() {
     let _segment = Segment::new();
     block_on(async {

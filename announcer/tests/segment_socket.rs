@@ -277,11 +277,8 @@ fn an_interface_that_went_down_or_away_is_told() {
 
         // Up again, the same socket works on.
         run(&["ip", "link", "set", OURS, "up"]);
-        speaker
-            .serve_until(async { segment.peer_beside(&arping("1")).await.status.success() })
-            .await
-            .then_some(())
-            .unwrap();
+        let answer = speaker.serve_until(segment.peer_beside(&arping("1"))).await;
+        assert!(answer.status.success(), "{answer:?}");
 
         let outputs = speaker.responder.poll(boot_now() + Duration::from_secs(1));
         run(&["ip", "link", "del", OURS]);

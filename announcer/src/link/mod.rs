@@ -7,10 +7,14 @@ use std::net::IpAddr;
 use futures::TryStreamExt;
 use pnet_base::MacAddr;
 use rtnetlink::MulticastGroup;
+use rtnetlink::packet_route::link::LinkMessage;
 
-use crate::netlink::Netlink;
 pub use crate::netlink::NetlinkError;
-use table::{Followed, Table};
+use crate::netlink::{Message, Netlink};
+use table::{Table, Told};
+
+/// How often [`LinkWatch::look`] looks while the kernel tells of the same interfaces beside it.
+const LOOKS: usize = 3;
 
 /// One interface.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,8 +41,9 @@ pub struct Link {
 
 /// Follows the interfaces of the network namespace that it was opened in.
 ///
-/// Changes are told at once, in the order in which the kernel tells them: nothing is polled or held back here. (The kernel
-/// itself tells of an interface that loses and finds its carrier over and over once a second at most.)
+/// Changes are told at once, in the order in which the kernel tells them: nothing is polled or held back here. But the
+/// kernel holds back the loss of a carrier, by up to a second, when the carrier of any interface changed in the second
+/// before. Whoever must know sooner calls [`LinkWatch::look`] at a pace of its own.
 pub struct LinkWatch {
     netlink: Netlink,
     table: Table,
@@ -75,17 +80,63 @@ impl LinkWatch {
     /// When netlink does not work any more; a new watch has to be opened.
     pub async fn changed(&mut self) -> Result<&[Link], NetlinkError> {
         loop {
-            if !self.stale {
-                let message = self.netlink.next().await?;
-                self.apply(message);
-            }
             self.catch_up().await?;
             let links = self.table.links();
             if links != self.links {
                 self.links = links;
                 return Ok(&self.links);
             }
+            let message = self.netlink.next().await?;
+            self.apply(message);
         }
+    }
+
+    /// Reads the state of some interfaces now, by index, so that a lost carrier is seen of which the kernel has not told
+    /// yet. Gives all interfaces, by name, if something changed. Costs a request and its answer for each index. Cancel safe.
+    ///
+    /// # Errors
+    /// When netlink does not work any more; a new watch has to be opened.
+    pub async fn look(&mut self, indexes: &[u32]) -> Result<Option<&[Link]>, NetlinkError> {
+        for _ in 0..LOOKS {
+            let seen = self.ask(indexes).await?;
+            // What was told by now of these interfaces may be older or newer than what was seen: then look again.
+            let mut settled = true;
+            while let Some(message) = self.netlink.ready() {
+                settled &= match self.apply(message) {
+                    Told::Link(index) => !indexes.contains(&index),
+                    Told::Other => true,
+                    Told::Lost => false,
+                };
+            }
+            if settled {
+                seen.iter().for_each(|link| self.table.set_link(link));
+                break;
+            }
+        }
+        self.catch_up().await?;
+        let links = self.table.links();
+        if links == self.links {
+            return Ok(None);
+        }
+        self.links = links;
+        Ok(Some(&self.links))
+    }
+
+    async fn ask(&mut self, indexes: &[u32]) -> Result<Vec<LinkMessage>, NetlinkError> {
+        let handle = self.netlink.handle();
+        let work = async {
+            let mut seen = Vec::new();
+            for &index in indexes {
+                match handle.link().get().match_index(index).execute().try_collect::<Vec<_>>().await {
+                    Ok(links) => seen.extend(links),
+                    // It is gone, and that is told without delay.
+                    Err(rtnetlink::Error::NetlinkError(error)) if error.raw_code() == -libc::ENODEV => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            Ok(seen)
+        };
+        Ok(self.netlink.drive(work).await??)
     }
 
     /// Applies all that was told already; reads everything anew, if something was lost.
@@ -93,7 +144,8 @@ impl LinkWatch {
         loop {
             if self.stale {
                 // What waits from before the loss would bring back what a lost message took away.
-                self.netlink.discard().await?;
+                self.netlink.read_all().await?;
+                while self.netlink.ready().is_some() {}
                 self.table = self.dump().await?;
                 self.stale = false;
             }
@@ -108,8 +160,10 @@ impl LinkWatch {
         }
     }
 
-    fn apply(&mut self, message: crate::netlink::Message) {
-        self.stale |= self.table.apply(message) == Followed::Lost;
+    fn apply(&mut self, message: Message) -> Told {
+        let told = self.table.apply(message);
+        self.stale |= told == Told::Lost;
+        told
     }
 
     async fn dump(&mut self) -> Result<Table, NetlinkError> {

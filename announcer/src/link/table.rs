@@ -12,11 +12,13 @@ use rtnetlink::packet_route::{AddressFamily, RouteNetlinkMessage};
 use super::Link;
 use crate::netlink::Message;
 
-/// Whether the table can follow a message.
+/// What a message was about.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Followed {
-    /// It is applied, or means nothing here.
-    Yes,
+pub(super) enum Told {
+    /// The interface with this index, now applied.
+    Link(u32),
+    /// An address, now applied, or something that means nothing here.
+    Other,
     /// Messages were lost, so the table must be filled anew.
     Lost,
 }
@@ -48,16 +50,22 @@ impl Table {
     }
 
     /// Applies a message to a multicast group.
-    pub fn apply(&mut self, message: Message) -> Followed {
+    pub fn apply(&mut self, message: Message) -> Told {
         match message.payload {
-            NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewLink(link)) => self.set_link(&link),
-            NetlinkPayload::InnerMessage(RouteNetlinkMessage::DelLink(link)) => self.remove_link(&link),
+            NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewLink(link)) => {
+                self.set_link(&link);
+                return Told::Link(link.header.index);
+            }
+            NetlinkPayload::InnerMessage(RouteNetlinkMessage::DelLink(link)) => {
+                self.remove_link(&link);
+                return Told::Link(link.header.index);
+            }
             NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewAddress(address)) => self.add_address(&address),
             NetlinkPayload::InnerMessage(RouteNetlinkMessage::DelAddress(address)) => self.remove_address(&address),
-            NetlinkPayload::Overrun(_) => return Followed::Lost,
+            NetlinkPayload::Overrun(_) => return Told::Lost,
             _ => {}
         }
-        Followed::Yes
+        Told::Other
     }
 
     /// All interfaces, by name.
@@ -74,7 +82,8 @@ impl Table {
         Link { name, index, mac, up, ethernet, addresses, loopback: *loopback, master: *master }
     }
 
-    fn set_link(&mut self, message: &LinkMessage) {
+    /// Takes what is said of one interface.
+    pub fn set_link(&mut self, message: &LinkMessage) {
         if is_of_bridge(message) {
             return;
         }
@@ -247,6 +256,6 @@ mod tests {
     #[test]
     fn an_overrun_is_told() {
         let lost = Message::new(NetlinkHeader::default(), NetlinkPayload::Overrun(Vec::new()));
-        assert_eq!(table().apply(lost), Followed::Lost);
+        assert_eq!(table().apply(lost), Told::Lost);
     }
 }
