@@ -2,10 +2,12 @@
 
 mod check;
 mod completions;
+mod crds;
 mod output;
 mod pki;
 mod plan;
 mod snapshot;
+mod yaml;
 
 use std::process::ExitCode;
 
@@ -32,6 +34,7 @@ enum Command {
     Pki(pki::Pki),
     #[command(subcommand)]
     Snapshot(snapshot::Snapshot),
+    Crds(crds::Crds),
     Completions(completions::Completions),
 }
 
@@ -41,6 +44,7 @@ fn main() -> ExitCode {
         Command::Plan(plan) => plan.run(),
         Command::Pki(pki) => pki.run(),
         Command::Snapshot(snapshot) => snapshot.run(),
+        Command::Crds(crds) => crds.run(),
         Command::Completions(completions) => completions.run::<Arguments>(),
     }
 }

@@ -26,6 +26,7 @@ mod objects;
 mod overlap;
 mod references;
 mod requests;
+mod schema;
 mod yaml;
 
 use std::path::PathBuf;
@@ -36,6 +37,7 @@ use sha2::{Digest, Sha256};
 pub use diagnostic::{Diagnostic, Severity, render};
 pub use files::{MAX_FILE_BYTES, MAX_FILES, MAX_TOTAL_BYTES, SourceFile};
 pub use objects::Secrets;
+pub use schema::definitions;
 
 /// What the input says, and what is wrong with it.
 #[derive(Clone, Debug)]
