@@ -2,11 +2,13 @@
 
 mod check;
 mod completions;
+mod crds;
 mod output;
 mod pki;
 mod plan;
 mod run;
 mod snapshot;
+mod yaml;
 
 use std::process::ExitCode;
 
@@ -34,6 +36,7 @@ enum Command {
     Pki(pki::Pki),
     #[command(subcommand)]
     Snapshot(snapshot::Snapshot),
+    Crds(crds::Crds),
     Completions(completions::Completions),
 }
 
@@ -44,6 +47,7 @@ fn main() -> ExitCode {
         Command::Plan(plan) => plan.run(),
         Command::Pki(pki) => pki.run(),
         Command::Snapshot(snapshot) => snapshot.run(),
+        Command::Crds(crds) => crds.run(),
         Command::Completions(completions) => completions.run::<Arguments>(),
     }
 }

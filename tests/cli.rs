@@ -141,3 +141,17 @@ fn a_saved_state_is_restored_into_an_empty_directory_only() {
     let forced = restore("node1", &state, &["--force"]);
     assert!(String::from_utf8_lossy(&forced.stdout).contains("raft.redb.before-restore-1"), "{forced:?}");
 }
+
+#[test]
+fn our_kinds_are_given_to_an_api_server() {
+    let list = json(&quorumlb(&["crds", "-o", "json"]));
+    let names: Vec<_> = list["items"].as_array().unwrap().iter().map(|item| item["metadata"]["name"].clone()).collect();
+    assert_eq!(names, ["bgppolicies.quorumlb.io", "ippools.quorumlb.io", "l2policies.quorumlb.io"]);
+    let yaml = quorumlb(&["crds"]);
+    assert_eq!(yaml.status.code(), Some(0));
+    let text = String::from_utf8(yaml.stdout).unwrap();
+    assert_eq!(text.matches("---\napiVersion: apiextensions.k8s.io/v1\n").count(), 3, "{text}");
+    let directory = tempfile::tempdir().unwrap();
+    let file = write(directory.path(), "crds.yaml", &text);
+    assert_eq!(quorumlb(&["check", file.to_str().unwrap()]).status.code(), Some(0), "it is YAML");
+}

@@ -71,6 +71,7 @@ async fn watch<W: World>(
                     me.send(GroupMessage::Failed(format!("Raft has failed: {reason}"))).or_lost();
                     return;
                 }
+                part.follow_addresses();
                 shared.board.update(|status| status.raft = Some(standing));
             }
             changed = standing.changed() => {

@@ -27,6 +27,7 @@ mod objects;
 mod overlap;
 mod references;
 mod requests;
+mod schema;
 mod yaml;
 
 use std::path::PathBuf;
@@ -38,6 +39,7 @@ pub use diagnostic::{Diagnostic, Severity, render};
 pub use files::{MAX_FILE_BYTES, MAX_FILES, MAX_TOTAL_BYTES, SourceFile, manifests};
 pub use document::read_service;
 pub use objects::Secrets;
+pub use schema::definitions;
 
 /// What the input says, and what is wrong with it.
 #[derive(Clone, Debug)]

@@ -39,6 +39,7 @@ struct Inner<W: Wire> {
     metrics: WatchReceiverOf<TypeConfig, RaftMetrics<TypeConfig>>,
     view: View,
     local: LocalStore,
+    networks: RaftNetworks<W>,
     forwarder: Forwarder<RaftGroup<W, Replica>>,
     suspends: Mutex<Suspends>,
 }
@@ -87,11 +88,11 @@ impl<W: Wire> Participant<W> {
         let replica = Replica::new(&store);
         let (view, local) = (replica.view(), store.local());
         let networks = RaftNetworks::new(wire.clone(), id);
-        let raft = Raft::new(id, config, networks, store, replica).await.map_err(failed)?;
+        let raft = Raft::new(id, config, networks.clone(), store, replica).await.map_err(failed)?;
         dispatcher.serve(Some(raft.clone()));
         let forwarder = Forwarder::new(RaftGroup::new(raft.clone(), wire));
         let metrics = raft.metrics();
-        Ok(Self { inner: Arc::new(Inner { raft, metrics, view, local, forwarder, suspends: Mutex::default() }) })
+        Ok(Self { inner: Arc::new(Inner { raft, metrics, view, local, networks, forwarder, suspends: Mutex::default() }) })
     }
 
     /// Founds the group with these voters. Nothing happens when it is founded already.
@@ -139,6 +140,11 @@ impl<W: Wire> Participant<W> {
     /// Follows changes of [`Participant::standing`], from now on.
     pub fn watch(&self) -> StandingWatch {
         StandingWatch { metrics: self.inner.raft.metrics() }
+    }
+
+    /// Reaches the members where the present membership says; to be called when it may have changed.
+    pub fn follow_addresses(&self) {
+        self.inner.networks.follow(self.inner.metrics.borrow_watched().membership_config.nodes());
     }
 
     /// Its place in the group.

@@ -14,7 +14,7 @@ mod network;
 pub mod quic;
 mod snapshot;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 mod wire;

@@ -1,5 +1,6 @@
 //! A restored directory is opened as a node opens it: log, replica and openraft on top.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +11,9 @@ use rand::rngs::SmallRng;
 use super::*;
 use crate::machine::{Command, Incarnation, Outcome, Proposal, SessionId};
 use crate::model::{Delta, NodeName, Object, Service, ServiceKey};
-use crate::net::{Lane, RaftNetworks, Wire, WireError, WireVersion};
+use crate::net::quic::QuicWire;
+use crate::net::testing::Lab;
+use crate::net::{Dispatcher, Lane, RaftNetworks, Wire, WireError, WireVersion};
 use crate::replica::{Replica, export, import};
 
 /// Nobody else is there.
@@ -75,11 +78,41 @@ async fn start(directory: &Path) -> (Raft<TypeConfig, Replica>, Replica) {
     let store = LogStore::open(directory).unwrap();
     let local = store.local().node().unwrap();
     assert_eq!((local.cluster.as_str(), local.bootstrapped), ("lab", true));
+    run(store, local.identity.unwrap(), Silence).await
+}
+
+async fn run(store: LogStore, id: RaftId, wire: impl Wire) -> (Raft<TypeConfig, Replica>, Replica) {
     let replica = Replica::new(&store);
     let config = Config { enable_pre_vote: Some(true), ..Config::default() }.validate().unwrap();
-    let id = local.identity.unwrap();
-    let raft = Raft::new(id, Arc::new(config), RaftNetworks::new(Silence, id), store, replica.clone()).await.unwrap();
+    let networks = RaftNetworks::new(wire, id);
+    let raft = Raft::new(id, Arc::new(config), networks, store, replica.clone()).await.unwrap();
     (raft, replica)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn emptied_nodes_join_the_restored_one_and_vote() {
+    let (lab, state) = (Lab::new(), saved());
+    let [first, second] = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+    let dispatchers = [(); 2].map(|()| Dispatcher::new("lab", BTreeSet::new(), |_, _| {}));
+    let bind = |name: &str, at: usize| QuicWire::bind(lab.config(name), dispatchers[at].clone()).unwrap();
+    let (one, two) = (bind("node1", 0), bind("node2", 1));
+    let member = |name: &str, wire: &QuicWire| Member { name: name.into(), address: wire.local_addr().unwrap() };
+    let mut random = SmallRng::seed_from_u64(7);
+    let me = member("node1", &one);
+    let restored = restore(&state, "lab", &me, first.path(), false, &mut random).await.unwrap();
+    let (leader, _) = run(LogStore::open(first.path()).unwrap(), restored.identity, one.clone()).await;
+    dispatchers[0].serve(Some(leader.clone()));
+    let id = joining_id("lab", &"node2".into(), &mut random);
+    let (follower, replica) = run(LogStore::open(second.path()).unwrap(), id, two.clone()).await;
+    dispatchers[1].serve(Some(follower.clone()));
+
+    leader.wait(Some(Duration::from_secs(10))).current_leader(restored.identity, "it leads").await.unwrap();
+    leader.add_learner(id, member("node2", &two), true).await.unwrap();
+    leader.change_membership([restored.identity, id], false).await.unwrap();
+    leader.client_write(open_session("node2", 9)).await.unwrap();
+    let session = || replica.view().read(|state| state.members[&NodeName::from("node2")].session);
+    until("the new session", || session().filter(|session| session.id.0 > restored.index)).await;
+    assert_eq!(replica.view().read(|state| state.wanted.clone()), state.wanted);
 }
 
 #[tokio::test]
