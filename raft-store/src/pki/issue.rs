@@ -62,7 +62,8 @@ pub fn init(dir: &Path, cluster: &str, validity: Validity) -> Result<NewAuthorit
     Ok(authority)
 }
 
-/// Makes a certificate for `node`, signed by the authority in the folder `dir`, as `out/NODE.crt` and `out/NODE.key`.
+/// Makes a certificate for `node`, signed by the authority in the folder `dir`, as `out/NODE.crt` and `out/NODE.key`, with the
+/// authority's certificate beside them unless one is there.
 ///
 /// # Errors
 /// When the authority cannot be read, the name cannot stand in a certificate, or a file is there already.
@@ -87,6 +88,12 @@ pub fn issue(dir: &Path, node: &NodeName, out: &Path, validity: Validity) -> Res
     fs::create_dir_all(out).map_err(|error| PkiError::file(out, error))?;
     write_new(&issued.key, &key.serialize_pem(), 0o600)?;
     write_new(&issued.certificate, &certificate.pem(), 0o644)?;
+    let trusted = out.join(AUTHORITY_CERTIFICATE);
+    if !trusted.exists() {
+        let authority = dir.join(AUTHORITY_CERTIFICATE);
+        let pem = fs::read_to_string(&authority).map_err(|error| PkiError::file(&authority, error))?;
+        write_new(&trusted, &pem, 0o644)?;
+    }
     Ok(issued)
 }
 
