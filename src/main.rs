@@ -1,10 +1,19 @@
 //! The command line: one file for each command.
 
 mod check;
+mod client;
 mod completions;
+mod drain;
+mod events;
+mod get;
+mod leave;
 mod output;
 mod pki;
 mod plan;
+mod snapshot;
+mod status;
+mod tables;
+mod yaml;
 
 use std::process::ExitCode;
 
@@ -27,6 +36,14 @@ struct Arguments {
 enum Command {
     Check(check::Check),
     Plan(plan::PlanCommand),
+    Get(get::Get),
+    Status(status::Status),
+    Drain(drain::Drain),
+    Undrain(drain::Undrain),
+    Leave(leave::Leave),
+    Events(events::Events),
+    #[command(subcommand)]
+    Snapshot(snapshot::Snapshot),
     #[command(subcommand)]
     Pki(pki::Pki),
     Completions(completions::Completions),
@@ -36,6 +53,13 @@ fn main() -> ExitCode {
     match Arguments::parse().command {
         Command::Check(check) => check.run(),
         Command::Plan(plan) => plan.run(),
+        Command::Get(get) => get.run(),
+        Command::Status(status) => status.run(),
+        Command::Drain(drain) => drain.run(),
+        Command::Undrain(undrain) => undrain.run(),
+        Command::Leave(leave) => leave.run(),
+        Command::Events(events) => events.run(),
+        Command::Snapshot(snapshot) => snapshot.run(),
         Command::Pki(pki) => pki.run(),
         Command::Completions(completions) => completions.run::<Arguments>(),
     }
