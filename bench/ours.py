@@ -72,13 +72,16 @@ class Quorum:
 
 
 # How one service is proposed and acknowledged once it is durable on a quorum: the path of the admin endpoint on a node's
-# Unix socket. None until there is one; the benches then say that our side was not measured.
-PROPOSE_PATH = None
+# Unix socket.
+PROPOSE_PATH = "/v1/services"
 
 
 def proposal(number):
     """The HTTP request that proposes the service with this number."""
-    body = json.dumps({"name": f"bench-{number}", "namespace": "default", "ports": [{"protocol": "TCP", "port": 80}]})
+    body = json.dumps({
+        "apiVersion": "quorumlb.io/v1alpha1", "kind": "Service", "metadata": {"name": f"bench-{number}"},
+        "spec": {"ports": [{"protocol": "TCP", "port": 80}], "backends": [{"address": "127.0.1.1"}]},
+    })
     return (
         f"POST {PROPOSE_PATH} HTTP/1.1\r\nHost: admin\r\nContent-Type: application/json\r\n"
         f"Content-Length: {len(body)}\r\n\r\n{body}"
