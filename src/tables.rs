@@ -12,6 +12,7 @@ pub fn list(what: &str, rows: &[Value]) -> String {
     let columns = columns(what);
     let header: Vec<&str> = columns.iter().map(|(header, _)| *header).collect();
     let cells = rows.iter().map(|row| columns.iter().map(|(_, cell)| cell(row)).collect()).collect();
+    let what = if what == "bgp" { "BGP sessions" } else { what };
     table(&header, cells, &format!("No {what}."))
 }
 

@@ -93,7 +93,7 @@ async fn an_operator_finds_out_why() {
     let status = out(&side.run(&["status"]).await);
     assert!(status.contains("leader      node1") && status.contains("- node node3 has no session"), "{status}");
     let bgp = side.run(&["get", "bgp"]).await;
-    assert_eq!((out(&bgp), bgp.status.code()), ("No bgp.\n".into(), Some(0)));
+    assert_eq!((out(&bgp), bgp.status.code()), ("No BGP sessions.\n".into(), Some(0)));
     assert!(err(&bgp).contains("BGP sessions are not announced by this release"));
 }
 
