@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::Args;
 use quorumlb_actors::source::{self, Loaded};
 
-use crate::output::{Format, WRONG, print, wrong};
+use crate::output::{Format, WRONG, print, structured, wrong};
 
 /// Tell whether manifests are valid: every problem of all files in one go, each with its place.
 #[derive(Debug, Args)]
@@ -25,8 +25,8 @@ impl Check {
     pub fn run(self) -> ExitCode {
         let loaded = source::load(&self.paths);
         match self.output {
-            Format::Json => match serde_json::to_string_pretty(&loaded.diagnostics) {
-                Ok(json) => print(&format!("{json}\n")),
+            Format::Json | Format::Yaml => match serde_json::to_value(&loaded.diagnostics) {
+                Ok(found) => print(&structured(self.output, &found).unwrap_or_default()),
                 Err(error) => return wrong(error),
             },
             Format::Table => print(&format!("{}{}\n", source::render(&loaded.diagnostics), summary(&loaded))),

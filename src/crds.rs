@@ -45,5 +45,5 @@ impl Crds {
 }
 
 fn document(definition: &Value) -> String {
-    format!("---\n{}", yaml::to_text(definition))
+    format!("---\n{}", yaml::to_yaml(definition))
 }

@@ -19,6 +19,8 @@ pub enum Format {
     Table,
     /// For programs.
     Json,
+    /// For programs, and for people.
+    Yaml,
 }
 
 /// Prints to standard output. Whoever reads may stop reading: that is no error.
@@ -31,6 +33,26 @@ pub fn print(text: &str) {
 pub fn wrong(message: impl std::fmt::Display) -> ExitCode {
     let _ = writeln!(io::stderr(), "error: {message}");
     ExitCode::from(WRONG)
+}
+
+/// Says on standard error why the answer is no, and gives the exit status for it.
+pub fn no(message: impl std::fmt::Display) -> ExitCode {
+    let _ = writeln!(io::stderr(), "error: {message}");
+    ExitCode::from(NO)
+}
+
+/// Says something on standard error.
+pub fn note(message: impl std::fmt::Display) {
+    let _ = writeln!(io::stderr(), "{message}");
+}
+
+/// A value for programs; `None` when a table is wanted.
+pub fn structured(format: Format, value: &serde_json::Value) -> Option<String> {
+    match format {
+        Format::Table => None,
+        Format::Json => Some(format!("{value:#}\n")),
+        Format::Yaml => Some(crate::yaml::to_yaml(value)),
+    }
 }
 
 /// A table with a header and no lines, as wide as its content. Empty lists print a sentence instead.

@@ -56,6 +56,10 @@ impl PlanCommand {
                 Ok(json) => print(&format!("{json}\n")),
                 Err(error) => return wrong(error),
             },
+            crate::output::Format::Yaml => match serde_json::to_value(&plan) {
+                Ok(plan) => print(&crate::yaml::to_yaml(&plan)),
+                Err(error) => return wrong(error),
+            },
         }
         if self.fail_on_pending && !plan.pending.is_empty() { ExitCode::from(NO) } else { ExitCode::SUCCESS }
     }

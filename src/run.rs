@@ -67,9 +67,10 @@ struct Metrics(Option<SocketAddr>);
 fn metrics(text: &str) -> Result<Metrics, String> {
     match text {
         "none" => Ok(Metrics(None)),
-        address => address.parse().map(|address| Metrics(Some(address))).map_err(|_| {
-            format!("`{address}` is not an address with a port, such as 127.0.0.1:7474, and not `none`")
-        }),
+        address => address
+            .parse()
+            .map(|address| Metrics(Some(address)))
+            .map_err(|_| format!("`{address}` is not an address with a port, such as 127.0.0.1:7474, and not `none`")),
     }
 }
 
@@ -125,7 +126,11 @@ impl Run {
             return Ok(NodeName(name.clone()));
         }
         let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
-        if host.is_empty() { Err(Failed::Wrong("this host has no name: give --node".to_owned())) } else { Ok(NodeName(host)) }
+        if host.is_empty() {
+            Err(Failed::Wrong("this host has no name: give --node".to_owned()))
+        } else {
+            Ok(NodeName(host))
+        }
     }
 
     fn listen(&self, name: &NodeName, loaded: &Loaded) -> Result<SocketAddr, Failed> {
@@ -138,7 +143,9 @@ impl Run {
             )));
         };
         let Some(address) = node.address else {
-            return Err(Failed::Wrong(format!("node {name} has no address in the manifests: other nodes cannot reach it")));
+            return Err(Failed::Wrong(format!(
+                "node {name} has no address in the manifests: other nodes cannot reach it"
+            )));
         };
         let port = if address.port() == 0 { DEFAULT_PORT } else { address.port() };
         Ok(self.listen.unwrap_or_else(|| SocketAddr::new(address.ip(), port)))
@@ -180,7 +187,8 @@ impl Prepared {
         let mut ends = [SignalKind::terminate(), SignalKind::interrupt()]
             .map(|kind| signal(kind).map_err(|error| format!("signals cannot be heard: {error}")));
         let [terminate, interrupt] = &mut ends;
-        let (terminate, interrupt) = (terminate.as_mut().map_err(|e| e.clone())?, interrupt.as_mut().map_err(|e| e.clone())?);
+        let (terminate, interrupt) =
+            (terminate.as_mut().map_err(|e| e.clone())?, interrupt.as_mut().map_err(|e| e.clone())?);
         let name = self.options.name.clone();
         let node = Node::start(self.options, Linux::new(self.world)).await?;
         tracing::info!(node = %name, "started");

@@ -1,94 +1,95 @@
-//! JSON values as YAML in block style.
-
-use std::fmt::Write;
+//! JSON values as YAML: block style, with quotes where a reader might see anything but the text.
 
 use serde_json::Value;
 
-/// The value as a YAML document, with a line break at its end.
-pub fn to_text(value: &Value) -> String {
-    let mut text = String::new();
-    write_block(&mut text, value, 0);
-    text
+/// A value as a YAML document.
+pub fn to_yaml(value: &Value) -> String {
+    let mut out = String::new();
+    write(value, 0, &mut out);
+    if !out.ends_with('\n') {
+        out.push('\n');
+    }
+    out
 }
 
-/// Writes a value whose first line begins at the present place, and whose others are indented.
-fn write_block(text: &mut String, value: &Value, indent: usize) {
+fn write(value: &Value, indent: usize, out: &mut String) {
     match value {
-        Value::Object(fields) if !fields.is_empty() => {
-            for (number, (name, value)) in fields.iter().enumerate() {
-                pad(text, if number == 0 { 0 } else { indent });
-                text.push_str(&scalar_text(name));
-                text.push(':');
-                write_below(text, value, indent);
+        Value::Array(items) if !items.is_empty() => {
+            for (at, item) in items.iter().enumerate() {
+                begin(at, indent, out);
+                out.push_str("- ");
+                write(item, indent + 2, out);
+                end(out);
             }
         }
-        Value::Array(items) if !items.is_empty() => {
-            for (number, item) in items.iter().enumerate() {
-                pad(text, if number == 0 { 0 } else { indent });
-                text.push_str("- ");
-                write_block(text, item, indent + 2);
+        Value::Object(fields) if !fields.is_empty() => {
+            for (at, (key, value)) in fields.iter().enumerate() {
+                begin(at, indent, out);
+                out.push_str(&text(key));
+                out.push(':');
+                match value {
+                    Value::Array(items) if !items.is_empty() => below(value, indent, out),
+                    Value::Object(fields) if !fields.is_empty() => below(value, indent + 2, out),
+                    _ => {
+                        out.push(' ');
+                        write(value, indent, out);
+                    }
+                }
+                end(out);
             }
         }
-        Value::String(string) => text.push_str(&(scalar_text(string) + "\n")),
-        // Numbers, `true`, `null`, `[]` and `{}` are the same in both.
-        // Writing to a String cannot fail.
-        other => drop(writeln!(text, "{other}")),
+        Value::Array(_) => out.push_str("[]"),
+        Value::Object(_) => out.push_str("{}"),
+        Value::String(string) => out.push_str(&text(string)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => out.push_str(&value.to_string()),
     }
 }
 
-/// Writes a field's value: below its name when it is a block, behind it otherwise.
-fn write_below(text: &mut String, value: &Value, indent: usize) {
-    match value {
-        Value::Object(fields) if !fields.is_empty() => {
-            text.push('\n');
-            pad(text, indent + 2);
-            write_block(text, value, indent + 2);
-        }
-        // Lists stand in the column of their field's name.
-        Value::Array(items) if !items.is_empty() => {
-            text.push('\n');
-            pad(text, indent);
-            write_block(text, value, indent);
-        }
-        other => {
-            text.push(' ');
-            write_block(text, other, indent);
-        }
+/// The first line of a block stands where it was begun.
+fn begin(at: usize, indent: usize, out: &mut String) {
+    if at > 0 {
+        out.extend(std::iter::repeat_n(' ', indent));
     }
 }
 
-fn pad(text: &mut String, spaces: usize) {
-    text.extend(std::iter::repeat_n(' ', spaces));
+fn end(out: &mut String) {
+    if !out.ends_with('\n') {
+        out.push('\n');
+    }
 }
 
-/// Plain where no parser could take it for anything else, otherwise as JSON quotes it, which YAML reads.
-fn scalar_text(string: &str) -> String {
-    let inner = |c: char| c.is_ascii_alphanumeric() || matches!(c, ' ' | '.' | '/' | '-' | '_' | ',' | '(' | ')' | ';');
-    let begins = string.starts_with(|c: char| c.is_ascii_alphabetic());
-    let word = matches!(
-        string.to_ascii_lowercase().as_str(),
-        "true" | "false" | "yes" | "no" | "on" | "off" | "y" | "n" | "null" | "nan" | "inf"
-    );
-    if begins && string.chars().all(inner) && !string.ends_with(' ') && !word {
-        return string.to_owned();
+fn below(value: &Value, indent: usize, out: &mut String) {
+    out.push('\n');
+    out.extend(std::iter::repeat_n(' ', indent));
+    write(value, indent, out);
+}
+
+/// Text as it stands where that is safe, else in JSON's quotes, which YAML reads alike.
+fn text(text: &str) -> String {
+    let word = text.starts_with(|c: char| c.is_ascii_alphabetic())
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || "-_./ ".contains(c))
+        && !text.ends_with(' ');
+    let reserved = ["true", "false", "null", "yes", "no", "on", "off", "y", "n"];
+    if word && !reserved.contains(&text.to_ascii_lowercase().as_str()) {
+        return text.to_owned();
     }
-    Value::String(string.to_owned()).to_string()
+    Value::String(text.to_owned()).to_string()
 }
 
 #[cfg(test)]
 mod tests {
+    use super::*;
     use serde_json::json;
 
-    use super::*;
-
     #[test]
-    fn blocks_are_indented_and_doubtful_texts_quoted() {
-        let value = json!({
-            "a": {"b": [1, {"c": "x y", "d": []}, [2, 3]], "e": {}},
-            "f": ["yes", "1", "a: b", "", "line\nbreak", "#", true, null, 1.5],
-        });
-        let expected = "a:\n  b:\n  - 1\n  - c: x y\n    d: []\n  - - 2\n    - 3\n  e: {}\nf:\n- \"yes\"\n- \"1\"\n\
-                        - \"a: b\"\n- \"\"\n- \"line\\nbreak\"\n- \"#\"\n- true\n- null\n- 1.5\n";
-        assert_eq!(to_text(&value), expected);
+    fn blocks_nest_and_doubtful_text_is_quoted() {
+        let value = json!([
+            {"name": "a b", "list": [1, [true, "no"], {"x": null}], "none": [], "map": {"k": "1"}},
+            {"colon": "a: b", "empty": "", "address": "fd00::1", "object": {}}
+        ]);
+        let expected = "- list:\n  - 1\n  - - true\n    - \"no\"\n  - x: null\n  map:\n    k: \"1\"\n  name: a b\n  \
+                        none: []\n- address: \"fd00::1\"\n  colon: \"a: b\"\n  empty: \"\"\n  object: {}\n";
+        assert_eq!(to_yaml(&value), expected);
+        assert_eq!(to_yaml(&json!([])), "[]\n");
     }
 }

@@ -31,7 +31,8 @@ impl Links for Linux {
             return Ok(states(watching.watch.links()));
         }
         loop {
-            let up: Vec<u32> = watching.watch.links().iter().filter(|link| speaks(link) && link.up).map(|link| link.index).collect();
+            let up: Vec<u32> =
+                watching.watch.links().iter().filter(|link| speaks(link) && link.up).map(|link| link.index).collect();
             let looked = tokio::select! {
                 biased;
                 changed = watching.watch.changed() => Some(changed.map(states)),

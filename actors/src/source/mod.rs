@@ -36,8 +36,8 @@ use quorumlb_raft_store::model::{ConfigDigest, Wanted};
 use sha2::{Digest, Sha256};
 
 pub use diagnostic::{Diagnostic, Severity, render};
-pub use files::{MAX_FILE_BYTES, MAX_FILES, MAX_TOTAL_BYTES, SourceFile, manifests};
 pub use document::read_service;
+pub use files::{MAX_FILE_BYTES, MAX_FILES, MAX_TOTAL_BYTES, SourceFile, manifests};
 pub use objects::Secrets;
 pub use schema::definitions;
 

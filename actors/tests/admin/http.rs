@@ -121,7 +121,8 @@ async fn everything_is_read_on_the_socket() {
     let missing = side.get("/v1/nothing").await;
     assert_eq!((missing.status, missing.error()), (404, "there is nothing at /v1/nothing".into()));
     assert_eq!(side.ask("DELETE", "/v1/pools", "").await.status, 405);
-    assert_eq!(side.get("/v1/events?after=x").await.status, 400);
+    let wrong = side.get("/v1/events?after=x").await;
+    assert_eq!((wrong.status, wrong.error().is_empty()), (400, false));
 }
 
 #[tokio::test]
@@ -166,7 +167,7 @@ async fn wrong_services_are_located() {
     let found = &wrong.json()["diagnostics"][0];
     assert_eq!((&found["line"], &found["hint"]), (&json!(1), &json!("did you mean `spec`?")), "{found}");
     let large = side.ask("POST", "/v1/services", &" ".repeat((1 << 20) + 1)).await;
-    assert_eq!(large.status, 413, "{large:?}");
+    assert_eq!((large.status, large.error().is_empty()), (413, false), "{large:?}");
     assert_eq!(side.ask("POST", "/v1/services", "").await.status, 422);
 }
 

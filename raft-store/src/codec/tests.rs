@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use super::*;
 use crate::machine::{Command, Epoch, Incarnation, NodeReport, Proposal, State};
-use crate::model::NodeName;
+use crate::model::{NodeName, ServiceKey};
 use crate::net::{Refusal, Request, Response};
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -45,10 +45,12 @@ fn golden_frames() {
     let open = Command::OpenSession { node: NodeName::from("n2"), incarnation: Incarnation(7) };
     let release =
         Command::Release { node: NodeName::from("n"), addresses: vec![("10.0.5.100".parse().unwrap(), Epoch(3))] };
+    let delete = Command::DeleteService(ServiceKey::new("n", "s"));
     for (version, frame, golden) in [
         (1, encode(1, &note()), "4d01fb2c01026162 0201fc70110100 010178 00"),
         (2, encode(2, &note()), "4d02fb2c01026162 0201fc70110100 010178 00"),
         (2, encode(2, &asked(open)), "4d02fd0068e5cf8b010000056e6f646531 02026e3207"),
+        (2, encode(2, &asked(delete)), "4d02fd0068e5cf8b010000056e6f646531 0c016e0173"),
         (2, encode(2, &asked(release)), "4d02fd0068e5cf8b010000056e6f646531 04016e0100 0a00056403"),
     ] {
         assert_eq!(hex(&frame.unwrap()), golden.replace(' ', ""), "version {version}");

@@ -92,7 +92,9 @@ impl<W: Wire> Participant<W> {
         dispatcher.serve(Some(raft.clone()));
         let forwarder = Forwarder::new(RaftGroup::new(raft.clone(), wire));
         let metrics = raft.metrics();
-        Ok(Self { inner: Arc::new(Inner { raft, metrics, view, local, networks, forwarder, suspends: Mutex::default() }) })
+        Ok(Self {
+            inner: Arc::new(Inner { raft, metrics, view, local, networks, forwarder, suspends: Mutex::default() }),
+        })
     }
 
     /// Founds the group with these voters. Nothing happens when it is founded already.

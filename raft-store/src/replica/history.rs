@@ -61,11 +61,17 @@ impl History {
     /// The records after log index `after`, oldest first: about `limit`, since those of one index stay together. Without
     /// `after`: the newest.
     pub fn page(&self, after: Option<u64>, limit: usize) -> Page {
-        let from = match after {
-            Some(after) => self.records.partition_point(|(_, record)| record.index <= after),
-            None => self.whole(self.records.len().saturating_sub(limit)),
+        let (from, to) = match after {
+            Some(after) => {
+                let from = self.records.partition_point(|(_, record)| record.index <= after);
+                (from, self.whole(from.saturating_add(limit.max(1))))
+            }
+            None => {
+                let first = self.records.get(self.records.len().saturating_sub(limit)).map(|(_, record)| record.index);
+                let from = self.records.partition_point(|(_, record)| Some(record.index) < first);
+                (if first.is_none() { self.records.len() } else { from }, self.records.len())
+            }
         };
-        let to = self.whole(from.saturating_add(limit.max(1)));
         let records = self.records.range(from..to).map(|(_, record)| record.clone()).collect();
         Page { records, lost: self.lost.filter(|lost| after.is_some_and(|after| after < *lost)) }
     }
@@ -117,7 +123,7 @@ mod tests {
         assert_eq!(page(&history, Some(2), 2), (vec![3, 3, 3], None));
         assert_eq!(page(&history, Some(3), 10), (vec![4], None));
         assert_eq!(page(&history, Some(4), 10), (vec![], None));
-        assert_eq!(page(&history, None, 2), (vec![4], None));
+        assert_eq!(page(&history, None, 2), (vec![3, 3, 3, 4], None), "an index is not split");
         assert_eq!(page(&history, None, 100), (vec![2, 2, 3, 3, 3, 4], None));
         history.skip_to(9);
         assert_eq!(page(&history, Some(4), 10), (vec![], Some(9)));

@@ -1,5 +1,6 @@
 //! Answers as JSON, and errors with fitting status codes.
 
+use axum::extract::rejection::{BytesRejection, QueryRejection};
 use axum::http::{Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use quorumlb_raft_store::machine::State;
@@ -49,6 +50,19 @@ impl From<ProposeError> for Problem {
         }
     }
 }
+
+/// What axum refuses before a handler sees it.
+macro_rules! from_rejection {
+    ($($rejection:ty),*) => {$(
+        impl From<$rejection> for Problem {
+            fn from(rejection: $rejection) -> Self {
+                Self::new(rejection.status(), rejection.body_text())
+            }
+        }
+    )*};
+}
+
+from_rejection!(BytesRejection, QueryRejection);
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State as Shared};
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -58,8 +59,9 @@ async fn set<D: Desk>(cx: Context<D>, node: String, on: bool) -> Result<Response
 /// The node hands over and leaves. Whoever asked may hang up: it goes on.
 pub(super) async fn leave<D: Desk>(
     Shared(cx): Shared<Context<D>>,
-    Query(waiting): Query<Waiting>,
+    waiting: Result<Query<Waiting>, QueryRejection>,
 ) -> Result<Response, Problem> {
+    let Query(waiting) = waiting?;
     view(&cx.desk)?;
     let node = cx.desk.status().look(|status| status.node.to_string());
     let desk = cx.desk.clone();

@@ -1,6 +1,7 @@
 //! Connections: accepted, bounded, served.
 
 use std::io;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,6 +28,9 @@ const MOST: usize = 256;
 const HEAD: Duration = Duration::from_secs(60);
 /// A body must arrive, and an answer begin, within this time; leaving takes as long as it takes.
 const REQUEST: Duration = Duration::from_secs(15);
+/// For how long a connection over TCP may live: whoever does not read its answers must not keep a place forever. The
+/// socket is for the node's own user, who may follow events for days.
+const LIFE: Duration = Duration::from_secs(300);
 /// What a buffer holds at most: request heads are small.
 const BUFFER: usize = 64 << 10;
 /// After a failed accept, for example without a free file descriptor.
@@ -37,12 +41,16 @@ const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: applicat
 
 /// Where connections come from.
 pub(super) trait Listener {
+    /// For how long a connection may live.
+    const LIFE: Option<Duration>;
+    /// A connection.
     type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
 
     async fn accept(&self) -> io::Result<Self::Stream>;
 }
 
 impl Listener for UnixListener {
+    const LIFE: Option<Duration> = None;
     type Stream = tokio::net::UnixStream;
 
     async fn accept(&self) -> io::Result<Self::Stream> {
@@ -51,6 +59,7 @@ impl Listener for UnixListener {
 }
 
 impl Listener for TcpListener {
+    const LIFE: Option<Duration> = Some(LIFE);
     type Stream = tokio::net::TcpStream;
 
     async fn accept(&self) -> io::Result<Self::Stream> {
@@ -69,7 +78,7 @@ pub(super) async fn serve<L: Listener>(listener: &L, router: Router, shared: Arc
         };
         match accepted {
             Ok(stream) if open.len() < MOST => {
-                let _ = open.spawn(connection(stream, router.clone(), Arc::clone(&shared)));
+                let _ = open.spawn(connection(stream, router.clone(), Arc::clone(&shared), L::LIFE));
             }
             Ok(mut stream) => {
                 // The answer fits the socket's buffer; whoever does not read it is not waited for.
@@ -83,7 +92,7 @@ pub(super) async fn serve<L: Listener>(listener: &L, router: Router, shared: Arc
     }
 }
 
-async fn connection<S>(stream: S, router: Router, shared: Arc<Shared>)
+async fn connection<S>(stream: S, router: Router, shared: Arc<Shared>, life: Option<Duration>)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -106,7 +115,13 @@ where
     let mut server = http1::Builder::new();
     server.timer(TokioTimer::new()).header_read_timeout(HEAD).max_buf_size(BUFFER).pipeline_flush(true);
     // What goes wrong on a connection is its other end's doing, and told there.
-    let _ = server.serve_connection(TokioIo::new(stream), service).await;
+    let mut connection = pin!(server.serve_connection(TokioIo::new(stream), service));
+    let Some(life) = life else { return drop(connection.await) };
+    if timeout(life, connection.as_mut()).await.is_err() {
+        // It finishes the request that it is at, and that in time.
+        connection.as_mut().graceful_shutdown();
+        let _ = timeout(REQUEST, connection).await;
+    }
 }
 
 fn too_late() -> Response<Body> {

@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
+use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State as Shared};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
@@ -67,8 +68,9 @@ struct EndLine<'a> {
 
 pub(super) async fn events<D: Desk>(
     Shared(cx): Shared<Context<D>>,
-    Query(wish): Query<Wish>,
+    wish: Result<Query<Wish>, QueryRejection>,
 ) -> Result<Response, Problem> {
+    let Query(wish) = wish?;
     let view = view(&cx.desk)?;
     let limit = wish.limit.unwrap_or(PAGE).min(MOST);
     if wish.follow {

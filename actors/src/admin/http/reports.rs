@@ -1,5 +1,6 @@
 //! What is read.
 
+use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State as Shared};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -19,14 +20,17 @@ pub(super) struct Filter {
     name: Option<String>,
 }
 
+type Wish = Result<Query<Filter>, QueryRejection>;
 type Answer = Result<Response, Problem>;
 
-pub(super) async fn services<D: Desk>(Shared(cx): Shared<Context<D>>, Query(filter): Query<Filter>) -> Answer {
+pub(super) async fn services<D: Desk>(Shared(cx): Shared<Context<D>>, filter: Wish) -> Answer {
+    let Query(filter) = filter?;
     let status = cx.desk.status().read();
     rows(&cx.desk, |state| report::services(state, &status, filter.name.as_deref()))
 }
 
-pub(super) async fn backends<D: Desk>(Shared(cx): Shared<Context<D>>, Query(filter): Query<Filter>) -> Answer {
+pub(super) async fn backends<D: Desk>(Shared(cx): Shared<Context<D>>, filter: Wish) -> Answer {
+    let Query(filter) = filter?;
     rows(&cx.desk, |state| report::backends(state, filter.name.as_deref()))
 }
 

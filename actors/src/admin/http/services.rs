@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
 use axum::extract::{Path, State as Shared};
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -38,7 +39,11 @@ struct Taken {
     warnings: Vec<Diagnostic>,
 }
 
-pub(super) async fn put<D: Desk>(Shared(cx): Shared<Context<D>>, body: Bytes) -> Result<Response, Problem> {
+pub(super) async fn put<D: Desk>(
+    Shared(cx): Shared<Context<D>>,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, Problem> {
+    let body = body?;
     let view = view(&cx.desk)?;
     let (service, warnings) = source::read_service(body.into()).map_err(|found| {
         let first = found

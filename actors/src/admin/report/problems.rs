@@ -3,8 +3,8 @@
 use quorumlb_raft_store::group::Role;
 use quorumlb_raft_store::log::StorageHealth;
 use quorumlb_raft_store::machine::State;
+use quorumlb_raft_store::placement::Eligibility;
 
-use super::services;
 use crate::status::{NodeStatus, Phase};
 
 /// Pending services and unanswered addresses that are named one by one; of the rest the number is told.
@@ -93,13 +93,24 @@ fn of_the_group(state: &State, status: &NodeStatus, found: &mut Vec<String>) {
     limited(found, conflicts.map(|(name, conflict)| format!("pool {name}: {conflict}")));
     let pending = state.book.pending().iter();
     limited(found, pending.map(|(key, why)| format!("service {key} is pending: {}: {}", why.reason, why.message)));
-    let rows = services(state, status, None);
-    let unowned = rows.iter().flat_map(|row| row.answers.iter().map(move |answer| (&row.service, answer)));
-    let unowned = unowned.filter(|(_, answer)| answer.owner.is_none());
-    limited(
-        found,
-        unowned.map(|(service, of)| format!("nobody answers for {} of {service}: {}", of.address, of.why_not)),
-    );
+    limited(found, unowned(state).into_iter());
+}
+
+/// Addresses that nobody answers for. Looks at those alone, since there may be very many others.
+fn unowned(state: &State) -> Vec<String> {
+    let addresses: Vec<_> = state.addresses().into_iter().filter(|of| !state.owners.contains_key(of)).collect();
+    if addresses.is_empty() {
+        return Vec::new();
+    }
+    let views = state.views();
+    let mut eligibility = Eligibility::new(&state.wanted, &views);
+    let tell = |address| {
+        let why = state.verdict(&mut eligibility, address).nobody();
+        let why = why.map_or_else(|| "it is about to get an owner".to_owned(), |why| why.to_string());
+        let services: Vec<_> = state.users_of(address).into_iter().map(ToString::to_string).collect();
+        format!("nobody answers for {address} of {}: {why}", services.join(", "))
+    };
+    addresses.into_iter().map(tell).collect()
 }
 
 fn limited(found: &mut Vec<String>, mut texts: impl Iterator<Item = String>) {

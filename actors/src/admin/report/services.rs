@@ -89,10 +89,15 @@ pub fn services(state: &State, status: &NodeStatus, name: Option<&str>) -> Vec<S
     let mut eligibility = Eligibility::new(&state.wanted, &views);
     let told = |service: &&Service| match name {
         Some(name) => is_named(&service.key, name),
-        None => service.kind == ServiceKind::LoadBalancer || !service.external_ips.is_empty(),
+        None => is_told(service),
     };
     let services = state.wanted.services.values().filter(told);
     services.map(|service| row(state, status, service, name.is_some(), &mut eligibility)).collect()
+}
+
+/// Whether it can have an address that someone answers for.
+pub(super) fn is_told(service: &Service) -> bool {
+    service.kind == ServiceKind::LoadBalancer || !service.external_ips.is_empty()
 }
 
 fn row<'a>(

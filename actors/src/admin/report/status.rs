@@ -6,8 +6,9 @@ use std::net::IpAddr;
 use quorumlb_raft_store::machine::State;
 use serde::Serialize;
 
+use super::problems;
 use super::raft::{RaftReport, raft};
-use super::{owners, problems, services};
+use super::services::is_told;
 use crate::status::{NodeStatus, OwnedStatus};
 
 /// A node at a glance.
@@ -105,7 +106,7 @@ pub fn status(state: Option<&State>, status: &NodeStatus) -> StatusReport {
         config: config(status),
         interfaces: interfaces(status),
         owned: status.owned.iter().map(|(address, owned)| (*address, owned_row(owned))).collect(),
-        group: state.map(|state| count(state, status)),
+        group: state.map(count),
         restarts: status.restarts.clone(),
     }
 }
@@ -138,11 +139,11 @@ fn owned_row(owned: &OwnedStatus) -> OwnedRow {
     }
 }
 
-fn count(state: &State, status: &NodeStatus) -> GroupCount {
+fn count(state: &State) -> GroupCount {
     GroupCount {
-        services: services(state, status, None).len(),
+        services: state.wanted.services.values().filter(|service| is_told(service)).count(),
         pending: state.book.pending().len(),
-        owners: owners(state, status).len(),
+        owners: state.owners.len(),
         nodes: state.wanted.nodes.len(),
         live: state.members.values().filter(|member| member.session.is_some()).count(),
     }

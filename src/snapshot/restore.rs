@@ -1,10 +1,10 @@
-//! `quorumlb snapshot`: the replicated state as a file.
+//! `quorumlb snapshot restore`: a new group from a saved state.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{Args, Subcommand};
+use clap::Args;
 use quorumlb_actors::source;
 use quorumlb_raft_store::machine::State;
 use quorumlb_raft_store::model::NodeName;
@@ -14,12 +14,6 @@ use quorumlb_raft_store::types::Member;
 use rand::rngs::SmallRng;
 
 use crate::output::{NO, print, wrong};
-
-/// Put the replicated state in place of a group that is lost.
-#[derive(Debug, Subcommand)]
-pub enum Snapshot {
-    Restore(Restore),
-}
 
 /// Make a node's data directory from a saved state, when a majority of the voters is lost for good.
 ///
@@ -46,16 +40,8 @@ pub struct Restore {
     force: bool,
 }
 
-impl Snapshot {
-    pub fn run(self) -> ExitCode {
-        match self {
-            Self::Restore(restore) => restore.run(),
-        }
-    }
-}
-
 impl Restore {
-    fn run(self) -> ExitCode {
+    pub fn run(self) -> ExitCode {
         let input = member(&self.config, &self.node).and_then(|member| Ok((member, saved(&self.file)?)));
         let ((cluster, member), state) = match input {
             Ok(input) => input,
