@@ -54,13 +54,11 @@ impl<R: Role> Actor for Player<R> {
     type State = R::State;
     type Arguments = ();
 
-    async fn pre_start(&self, _: ActorRef<Self::Msg>, (): ()) -> Result<R::State, ActorProcessingErr> {
-        self.role.start(&self.line).await.map_err(ActorProcessingErr::from)
-    }
-
-    async fn post_start(&self, myself: ActorRef<Self::Msg>, _: &mut R::State) -> Result<(), ActorProcessingErr> {
+    async fn pre_start(&self, myself: ActorRef<Self::Msg>, (): ()) -> Result<R::State, ActorProcessingErr> {
+        let state = self.role.start(&self.line).await.map_err(ActorProcessingErr::from)?;
+        // Before anyone learns that it has started: what they send from then on waits for it.
         self.line.answered_by(myself);
-        Ok(())
+        Ok(state)
     }
 
     async fn handle(
