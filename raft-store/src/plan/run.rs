@@ -7,7 +7,6 @@ use super::contract::{Allocation, Owner, PendingService, Plan, PlanMove, PlanSta
 use crate::ipam::Grant;
 use crate::machine::{Command, Epoch, Event, Incarnation, MoveReason, Proposal, State};
 use crate::model::{Delta, Dialect, NodeName, ServiceKey, Wanted};
-use crate::placement::Eligibility;
 
 /// Decides everything, as a group of the wanted nodes would that all run; continues from `from` where one is given.
 pub fn plan(wanted: &Wanted, from: Option<&Plan>) -> Plan {
@@ -160,8 +159,7 @@ fn pools(state: &State) -> Vec<PoolLine> {
 
 /// What placement has to say, with the addresses that a policy speaks for and no node may answer for.
 fn warnings(state: &State) -> Vec<Warning> {
-    let views = state.views();
-    let mut eligibility = Eligibility::new(&state.wanted, &views);
+    let mut eligibility = state.eligibility();
     let mut warnings = BTreeSet::new();
     for address in state.addresses() {
         let verdict = state.verdict(&mut eligibility, address);
