@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
+use super::derived::Derived;
 use super::owners::Reconsider;
 use super::{Event, Outcome, State};
 use crate::ipam::Touched;
-use crate::model::{Delta, NodeName, Object, ObjectKey, ServiceKey};
+use crate::model::{Delta, NodeName, Object, ObjectKey, ServiceKey, Wanted};
 
 impl State {
     pub(super) fn configure(&mut self, delta: &Delta, by: &NodeName, events: &mut Vec<Event>) -> Outcome {
@@ -36,6 +37,16 @@ impl State {
             self.config = Some(digest);
         }
         Outcome::Done
+    }
+
+    /// Takes a whole wanted state where nothing was wanted before: what a [`Delta`] of all its objects would do, without
+    /// making one.
+    pub(crate) fn adopt(&mut self, wanted: &Wanted, events: &mut Vec<Event>) {
+        self.wanted = wanted.clone();
+        self.derived = Derived::of(wanted, &self.owners);
+        let touched = Touched { pools: true, ..Touched::default() };
+        self.reconcile(&touched, &mut BTreeSet::new(), events);
+        self.settle(&Reconsider::Everything, events);
     }
 
     /// Lets the allocator follow, and collects the addresses that changed hands.

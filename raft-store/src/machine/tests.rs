@@ -271,3 +271,27 @@ fn an_external_address_that_is_taken_back_loses_its_owner() {
     let asked = state.owners.iter().filter(|(_, owned)| owned.moving.is_some()).map(|(address, _)| *address);
     assert_eq!(asked.collect::<Vec<_>>(), ["10.0.0.101".parse::<IpAddr>().unwrap()]);
 }
+
+#[test]
+fn a_wanted_state_is_adopted_as_a_delta_of_all_its_objects_is_applied() {
+    let mut wanted = Wanted::default();
+    ground().into_iter().for_each(|object| wanted.put(object));
+    for (number, shape) in (0..).zip([Shape::Plain, Shape::Local, Shape::Sharing, Shape::Sharing, Shape::External(1)]) {
+        wanted.put(service(ServiceKey::new("default", format!("s{number}")), shape));
+    }
+    let mut configured = State::default();
+    configured.apply(
+        1,
+        &Proposal {
+            at_ms: 0,
+            by: "a".into(),
+            command: Command::OpenSession { node: "a".into(), incarnation: Incarnation(1) },
+        },
+    );
+    let (mut adopted, mut events) = (configured.clone(), Vec::new());
+    let command = configure(wanted.objects().collect());
+    let applied = configured.apply(2, &Proposal { at_ms: 0, by: "a".into(), command });
+    adopted.adopt(&wanted, &mut events);
+    adopted.earlier_hold = configured.earlier_hold;
+    assert_eq!((adopted, events), (configured, applied.events));
+}

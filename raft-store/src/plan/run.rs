@@ -6,12 +6,14 @@ use std::net::IpAddr;
 use super::contract::{Allocation, Owner, PendingService, Plan, PlanMove, PlanState, PoolLine, StandingGrant, Warning};
 use crate::ipam::Grant;
 use crate::machine::{Command, Epoch, Event, Incarnation, MoveReason, Proposal, State};
-use crate::model::{Delta, Dialect, NodeName, ServiceKey, Wanted};
+use crate::model::{Dialect, NodeName, ServiceKey, Wanted};
 
 /// Decides everything, as a group of the wanted nodes would that all run; continues from `from` where one is given.
 pub fn plan(wanted: &Wanted, from: Option<&Plan>) -> Plan {
     let mut run = Run::new(wanted, from);
-    run.propose(Command::Configure(Delta { put: wanted.objects().collect(), ..Delta::default() }));
+    let mut events = Vec::new();
+    run.state.adopt(wanted, &mut events);
+    run.follow(events);
     run.let_absent_owners_go(wanted);
     run.rest();
     run.report(from)
@@ -50,8 +52,13 @@ impl Run {
         self.index += 1;
         let proposal = Proposal { at_ms: 0, by: NodeName("plan".into()), command };
         let applied = self.state.apply(self.index, &proposal);
+        self.follow(applied.events);
+    }
+
+    /// Gives the releases that were asked for.
+    fn follow(&mut self, events: Vec<Event>) {
         let mut releases: BTreeMap<NodeName, Vec<(IpAddr, Epoch)>> = BTreeMap::new();
-        for event in applied.events {
+        for event in events {
             match event {
                 Event::ReleaseAsked { address, node, epoch, why } => {
                     self.why.entry(address).or_insert(why);

@@ -61,7 +61,7 @@ fn pairs(node: &Node, cx: Cx, value: impl Fn(&Node, Cx) -> Option<String>) -> Op
         if let Some(problem) = qualified_name_problem(&key.text) {
             cx.report.error(key.place, problem, None);
         } else if let Some(value) = value(node, cx) {
-            pairs.insert(key.text.clone(), value);
+            pairs.insert(key.text.to_string(), value);
         }
     }
     Some(pairs)
