@@ -55,7 +55,7 @@ fn service(key: ServiceKey, shape: Shape) -> Object {
         Shape::Local => service.external_policy = TrafficPolicy::Local,
         Shape::Sharing => {
             let sharing = Sharing { key: "k".into(), namespaces: BTreeSet::new(), permit_different_pods: false };
-            service.requests.native_sharing = Some(sharing);
+            service.requests.native_sharing = Some(Box::new(sharing));
         }
         Shape::External(last) => service.external_ips = vec![IpAddr::from([10, 0, 0, 100 + last])],
     }

@@ -371,7 +371,7 @@ fn metallb_does_not_announce_shared_services_by_selecting_advertisements() {
     let key = Sharing { key: "k".into(), namespaces: BTreeSet::new(), permit_different_pods: false };
     let mut shared = service("web");
     shared.labels.insert("tier".into(), "front".into());
-    shared.requests.metallb_sharing = Some(key);
+    shared.requests.metallb_sharing = Some(Box::new(key));
     let lab = Lab::with(selecting(vec![Selector::label("tier", "front")]));
     assert_eq!(lab.verdict(ADDRESS, &[&shared]).nobody(), Some(Ineligible::SharedWithSelectors));
     assert_eq!(Lab::with(selecting(Vec::new())).nodes(&[&shared]), [0, 1]);

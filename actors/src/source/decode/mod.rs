@@ -12,7 +12,7 @@ use std::cell::RefCell;
 pub(super) use meta::{Annotation, Meta, NameRule, metadata};
 pub(super) use net::{address, block, host, ipv4, network, socket, split_addresses};
 pub(super) use scalar::{boolean, choice, duration, duration_in, int, text, text_or_number};
-pub(super) use selector::{labels, match_labels, selector, selectors};
+pub(super) use selector::{labels, selector, selectors};
 
 use super::diagnostic::{Place, Report};
 use super::yaml::{Key, Node, Value};

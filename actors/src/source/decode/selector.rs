@@ -83,10 +83,10 @@ fn label_value(node: &Node, cx: Cx) -> Option<String> {
 
 /// `metadata.labels`.
 pub fn labels(node: &Node, cx: Cx) -> Option<Labels> {
-    pairs(node, cx, label_value)
+    pairs(node, cx, label_value).map(Labels::from)
 }
 
-/// A plain map of labels that select, as `spec.selector` of a service is.
+/// A plain map of labels that select.
 pub fn match_labels(node: &Node, cx: Cx) -> Option<BTreeMap<String, String>> {
     pairs(node, cx, label_value)
 }
