@@ -41,9 +41,9 @@ impl State {
 
     /// Takes a whole wanted state where nothing was wanted before: what a [`Delta`] of all its objects would do, without
     /// making one.
-    pub(crate) fn adopt(&mut self, wanted: &Wanted, events: &mut Vec<Event>) {
-        self.wanted = wanted.clone();
-        self.derived = Derived::of(wanted, &self.owners);
+    pub(crate) fn adopt(&mut self, wanted: Wanted, events: &mut Vec<Event>) {
+        self.derived = Derived::of(&wanted, &self.owners);
+        self.wanted = wanted;
         let touched = Touched { pools: true, ..Touched::default() };
         self.reconcile(&touched, &mut BTreeSet::new(), events);
         self.settle(&Reconsider::Everything, events);

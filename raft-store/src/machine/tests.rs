@@ -291,7 +291,7 @@ fn a_wanted_state_is_adopted_as_a_delta_of_all_its_objects_is_applied() {
     let (mut adopted, mut events) = (configured.clone(), Vec::new());
     let command = configure(wanted.objects().collect());
     let applied = configured.apply(2, &Proposal { at_ms: 0, by: "a".into(), command });
-    adopted.adopt(&wanted, &mut events);
+    adopted.adopt(wanted, &mut events);
     adopted.earlier_hold = configured.earlier_hold;
     assert_eq!((adopted, events), (configured, applied.events));
 }

@@ -10,11 +10,16 @@ use crate::model::{Dialect, NodeName, ServiceKey, Wanted};
 
 /// Decides everything, as a group of the wanted nodes would that all run; continues from `from` where one is given.
 pub fn plan(wanted: &Wanted, from: Option<&Plan>) -> Plan {
-    let mut run = Run::new(wanted, from);
+    plan_for(wanted.clone(), from)
+}
+
+/// As [`plan`], for a wanted state that nobody needs any more.
+pub fn plan_for(wanted: Wanted, from: Option<&Plan>) -> Plan {
+    let mut run = Run::new(&wanted, from);
     let mut events = Vec::new();
     run.state.adopt(wanted, &mut events);
     run.follow(events);
-    run.let_absent_owners_go(wanted);
+    run.let_absent_owners_go();
     run.rest();
     run.report(from)
 }
@@ -74,8 +79,9 @@ impl Run {
     }
 
     /// Nodes of the earlier plan that the wanted state does not have are dead.
-    fn let_absent_owners_go(&mut self, wanted: &Wanted) {
-        let absent = self.state.members.iter().filter(|(node, _)| !wanted.nodes.contains_key(node));
+    fn let_absent_owners_go(&mut self) {
+        let nodes = &self.state.wanted.nodes;
+        let absent = self.state.members.iter().filter(|(node, _)| !nodes.contains_key(node));
         let absent: Vec<_> = absent.filter_map(|(node, member)| Some((node.clone(), member.session?.id))).collect();
         for (node, session) in absent {
             self.propose(Command::ExpireSession { node, session });
