@@ -81,7 +81,7 @@ fn replan(wanted: &Wanted, dead: Option<u32>, owners: &[Option<u32>]) -> Vec<Mov
     let mut eligibility = Eligibility::new(wanted, &views);
     let addresses = (0x0a80_0000_u32..).map(|bits| IpAddr::from(Ipv4Addr::from(bits)));
     let items = wanted.services.values().zip(addresses).zip(owners).map(|((service, address), owner)| Item {
-        class: eligibility.of(address, Some(&pool), &[service]).class(),
+        class: eligibility.of(wanted, address, Some(&pool), &[service]).class(),
         owner: *owner,
     });
     let items = items.collect();
@@ -107,7 +107,13 @@ fn local(nodes: u32, items: u32) -> Problem {
     };
     let classes: Vec<Vec<u32>> = (0..items).map(|_| class()).collect();
     let items = (0..items).map(|class| Item { class, owner: None });
-    Problem { weights: vec![1; nodes as usize], items: items.collect(), classes, fallbacks: Vec::new() }
+    Problem {
+        weights: vec![1; nodes as usize],
+        loads: Vec::new(),
+        items: items.collect(),
+        classes,
+        fallbacks: Vec::new(),
+    }
 }
 
 fn assigned(mut problem: Problem) -> Problem {
@@ -140,6 +146,7 @@ fn benches(criterion: &mut Criterion) {
     });
     let one_class = Problem {
         weights: vec![1; 1000],
+        loads: Vec::new(),
         classes: vec![(0..1000).collect()],
         fallbacks: Vec::new(),
         items: vec![Item { class: 0, owner: Some(0) }; 100_000],

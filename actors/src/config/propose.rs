@@ -90,7 +90,7 @@ impl Proposer {
 
 async fn propose<W: World>(shared: Shared<W>, me: Line<ConfigMessage>, delta: Delta, digest: ConfigDigest) {
     let mut result = Ok(digest);
-    for chunk in [delta] {
+    for chunk in delta.chunks(CHUNK.0, CHUNK.1) {
         match shared.propose(Command::Configure(chunk), PATIENCE).await {
             Ok(Outcome::Refused(why)) => result = Err(why),
             Ok(_) => continue,

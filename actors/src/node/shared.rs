@@ -207,8 +207,8 @@ impl<W: World> Shared<W> {
         }
     }
 
-    /// Whether the wire has a connection to a node, or begins one.
-    pub fn reach(&self, member: &Member) -> bool {
-        self.wire.version_now(member).is_some()
+    /// Begins a connection to a node, unless there is one.
+    pub fn reach(&self, member: &Member) {
+        let _ = self.wire.version_now(member);
     }
 }

@@ -66,7 +66,10 @@ impl<W: World> SessionKeeper<W> {
             keeping.liveness = liveness;
             keeping.pinger.retime(liveness.ping, liveness.hold);
         }
-        let Some((term, leader)) = self.shared.part().map(|part| part.leader()) else { return };
+        let Some(part) = self.shared.part() else { return };
+        let (term, leader) = part.leader();
+        // A voter may lead at any moment: then a connection to it must be there.
+        part.voters().iter().filter(|voter| voter.name != self.shared.me).for_each(|voter| self.shared.reach(voter));
         let witness = *self.shared.witness.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let outputs = keeping.pinger.tick(term, &witness, now);
         self.carry_out(me, outputs, leader.map(|(_, member)| member), keeping);
@@ -168,7 +171,7 @@ impl<W: World> SessionKeeper<W> {
         let leader = self.shared.part().and_then(|part| part.leader().1);
         if let Some((_, member)) = &leader {
             // Begins to connect, so that the ping finds a connection.
-            let _ = self.shared.reach(member);
+            self.shared.reach(member);
         }
         let id = leader.map(|(id, _)| id);
         if id.is_some() && std::mem::replace(&mut keeping.leader, id) != id {

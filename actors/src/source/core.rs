@@ -116,11 +116,11 @@ fn secret_values(node: &Node, cx: Cx, encoded: bool) -> Option<BTreeMap<String, 
     for (key, node) in entries {
         let Some(text) = node.text() else { continue };
         if !encoded {
-            values.insert(key.text.clone(), text.to_owned());
+            values.insert(key.text.to_string(), text.to_owned());
             continue;
         }
         match decode_base64(text) {
-            Some(bytes) => drop(String::from_utf8(bytes).map(|text| values.insert(key.text.clone(), text))),
+            Some(bytes) => drop(String::from_utf8(bytes).map(|text| values.insert(key.text.to_string(), text))),
             None => {
                 let hint = "encode it, or put the plain value under `stringData`".to_owned();
                 cx.report.error(key.place, format!("the value of `{}` is not base64", key.text), hint);

@@ -7,9 +7,7 @@ use quorumlb_raft_store::model::{
     Family, FamilyPolicy, Port, Protocol, Service, ServiceKey, ServiceKind, TrafficPolicy,
 };
 
-use super::decode::{
-    Cx, Fields, address, choice, crop, int, list, mapping, match_labels, partial, text, text_or_number,
-};
+use super::decode::{Cx, Fields, address, choice, crop, int, labels, list, mapping, partial, text, text_or_number};
 use super::objects::{Head, Objects};
 use super::requests::requests;
 use super::yaml::{Node, Value};
@@ -85,7 +83,7 @@ fn service(spec: &Fields, head: &Head, key: ServiceKey) -> Option<Service> {
         ports: ports(spec, kind.is_some()),
         external_policy: spec.or("externalTrafficPolicy", TrafficPolicy::default(), choice(&TRAFFIC_POLICIES)),
         internal_policy: spec.or("internalTrafficPolicy", TrafficPolicy::default(), choice(&TRAFFIC_POLICIES)),
-        pod_selector: spec.get("selector", match_labels).unwrap_or_default(),
+        pod_selector: spec.get("selector", labels).unwrap_or_default(),
         requests,
         ..Service::bare(key)
     };

@@ -1,10 +1,12 @@
 //! One document by itself: a `Service` that comes through the API.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fmt;
 
 use quorumlb_raft_store::model::Service;
-use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde::Deserialize;
+use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
 use super::decode::Cx;
 use super::diagnostic::{Diagnostic, Place, Report, Severity};
@@ -28,7 +30,8 @@ pub fn read_service(text: Vec<u8>) -> Result<(Service, Vec<Diagnostic>), Vec<Dia
     let file = SourceFile::from_bytes(NAME, text).map_err(|problem| vec![*problem])?;
     let files = [file];
     let report = Report::new(&files);
-    let documents = yaml::parse(0, &files[0].text, &report);
+    let mut documents = Vec::new();
+    yaml::parse(0, &files[0].text, &report, |document| documents.push(document));
     let service = the_service(&documents, &report);
     let found = report.finish();
     match service {
@@ -67,9 +70,9 @@ fn the_service(documents: &[Node], report: &Report) -> Option<Service> {
 const START: Place = Place { file: 0, line: 1, column: 1, width: 1 };
 
 /// JSON as a tree that knows no places. Refuses what the other path would complain about.
-struct Json(Node);
+struct Json<'t>(Node<'t>);
 
-impl<'de> Deserialize<'de> for Json {
+impl<'de> Deserialize<'de> for Json<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(Tree).map(|value| Self(Node { place: START, value }))
     }
@@ -78,37 +81,41 @@ impl<'de> Deserialize<'de> for Json {
 struct Tree;
 
 impl<'de> Visitor<'de> for Tree {
-    type Value = Value;
+    type Value = Value<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("JSON")
     }
 
-    fn visit_unit<E: Error>(self) -> Result<Value, E> {
+    fn visit_unit<E: Error>(self) -> Result<Value<'de>, E> {
         Ok(Value::Null)
     }
 
-    fn visit_bool<E: Error>(self, value: bool) -> Result<Value, E> {
+    fn visit_bool<E: Error>(self, value: bool) -> Result<Value<'de>, E> {
         Ok(plain(value.to_string()))
     }
 
-    fn visit_u64<E: Error>(self, value: u64) -> Result<Value, E> {
+    fn visit_u64<E: Error>(self, value: u64) -> Result<Value<'de>, E> {
         Ok(plain(value.to_string()))
     }
 
-    fn visit_i64<E: Error>(self, value: i64) -> Result<Value, E> {
+    fn visit_i64<E: Error>(self, value: i64) -> Result<Value<'de>, E> {
         Ok(plain(value.to_string()))
     }
 
-    fn visit_str<E: Error>(self, value: &str) -> Result<Value, E> {
+    fn visit_str<E: Error>(self, value: &str) -> Result<Value<'de>, E> {
         self.visit_string(value.to_owned())
     }
 
-    fn visit_string<E: Error>(self, text: String) -> Result<Value, E> {
-        Ok(Value::Scalar { text, plain: false })
+    fn visit_borrowed_str<E: Error>(self, value: &'de str) -> Result<Value<'de>, E> {
+        Ok(Value::Scalar { text: Cow::Borrowed(value), plain: false })
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
+    fn visit_string<E: Error>(self, text: String) -> Result<Value<'de>, E> {
+        Ok(Value::Scalar { text: Cow::Owned(text), plain: false })
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value<'de>, A::Error> {
         let mut sequence = Vec::new();
         while let Some(Json(node)) = items.next_element()? {
             sequence.push(node);
@@ -116,9 +123,9 @@ impl<'de> Visitor<'de> for Tree {
         Ok(Value::Sequence(sequence))
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Value, A::Error> {
-        let mut entries: Vec<(Key, Node)> = Vec::new();
-        while let Some((text, Json(node))) = fields.next_entry::<String, Json>()? {
+    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Value<'de>, A::Error> {
+        let mut entries: Vec<(Key<'de>, Node<'de>)> = Vec::new();
+        while let Some((Text(text), Json(node))) = fields.next_entry::<Text<'de>, Json<'de>>()? {
             entries.push((Key { text, place: START }, node));
         }
         let twice = entries.iter().map(|(key, _)| &key.text).collect::<BTreeSet<_>>().len() != entries.len();
@@ -129,9 +136,13 @@ impl<'de> Visitor<'de> for Tree {
     }
 }
 
-fn plain(text: String) -> Value {
-    Value::Scalar { text, plain: true }
+fn plain(text: String) -> Value<'static> {
+    Value::Scalar { text: Cow::Owned(text), plain: true }
 }
+
+/// A key, borrowed where it needs no unescaping.
+#[derive(Deserialize)]
+struct Text<'t>(#[serde(borrow)] Cow<'t, str>);
 
 #[cfg(test)]
 mod tests {

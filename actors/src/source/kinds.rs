@@ -132,12 +132,12 @@ pub(super) fn read_document(node: &Node, cx: Cx, objects: &mut Objects) {
     cx.report.enter(None);
 }
 
-fn required<'n>(node: &'n Node, name: &str, cx: Cx) -> Option<&'n str> {
+fn required<'n>(node: &'n Node<'_>, name: &str, cx: Cx) -> Option<&'n str> {
     let found = node.get(name).and_then(Node::text);
     if found.is_none() {
         let place = node.get(name).map_or(node.place, |node| node.place);
         let close = match &node.value {
-            Value::Mapping(entries) => near_miss(name, entries.iter().map(|(key, _)| key.text.as_str())),
+            Value::Mapping(entries) => near_miss(name, entries.iter().map(|(key, _)| &*key.text)),
             _ => None,
         };
         let hint = match close.filter(|close| *close != name) {

@@ -80,9 +80,7 @@ pub fn read(files: Vec<SourceFile>) -> Loaded {
     let cx = decode::Cx { report: &report, strict: false };
     let mut objects = objects::Objects::default();
     for (number, file) in files.iter().enumerate() {
-        for document in yaml::parse(number as u32, &file.text, &report) {
-            kinds::read_document(&document, cx, &mut objects);
-        }
+        yaml::parse(number as u32, &file.text, &report, |document| kinds::read_document(&document, cx, &mut objects));
     }
     let secrets = std::mem::take(&mut objects.secrets);
     let cluster = objects.cluster.take();
@@ -94,10 +92,13 @@ pub fn read(files: Vec<SourceFile>) -> Loaded {
 /// The digest of a wanted state: SHA-256 over its objects in their order, each as a line of JSON.
 pub fn digest(wanted: &Wanted) -> ConfigDigest {
     let mut hash = Sha256::new();
-    for object in wanted.objects() {
-        // Every object has text keys only, so this cannot fail; an empty line would still be deterministic.
-        hash.update(serde_json::to_vec(&object).unwrap_or_default());
-        hash.update(b"\n");
+    let mut line = Vec::new();
+    for object in wanted.refs() {
+        line.clear();
+        // Every object has text keys only, so this cannot fail; a cut-off line would still be deterministic.
+        let _ = serde_json::to_writer(&mut line, &object);
+        line.push(b'\n');
+        hash.update(&line);
     }
     ConfigDigest(hash.finalize().into())
 }

@@ -10,7 +10,7 @@ use quorumlb_raft_store::model::{
 
 use super::bgp::{asn, communities, same_family};
 use super::core_service::FAMILIES;
-use super::decode::{Cx, Fields, address, boolean, choice, duration_in, int, ipv4, list, mapping, selectors, text};
+use super::decode::{Cx, Fields, address, boolean, choice, duration_in, int, ipv4, items, mapping, selectors, text};
 use super::native_cluster::interface_name;
 use super::native_policy::pools;
 use super::objects::{Head, Objects, PlacedAdvertisement, PlacedPeer, Target};
@@ -49,7 +49,7 @@ fn policy(spec: &Fields, head: &Head, objects: &mut Objects) -> (Vec<BgpPeer>, V
     }
     let mut told = Vec::new();
     if let Some(node) = spec.node("advertise") {
-        let items = list(node, spec.cx, |node, _| Some(node.clone())).unwrap_or_default();
+        let items = items(node, spec.cx).unwrap_or_default();
         for (number, node) in items.iter().enumerate() {
             let one = mapping(node, spec.cx, |fields| advertisement(fields, head, objects, &names, &nodes, number));
             told.extend(one);

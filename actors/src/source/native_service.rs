@@ -29,7 +29,7 @@ fn service(spec: &Fields, head: &Head, key: ServiceKey) -> Service {
         requests.pool = Some(pool);
     }
     if let Some(sharing) = spec.get("sharing", sharing) {
-        requests.native_sharing = Some(sharing);
+        requests.native_sharing = Some(Box::new(sharing));
     }
     let backends = spec.list("backends", backend);
     if backends.is_empty() && spec.node("backends").is_none() {

@@ -62,9 +62,9 @@ pub(super) fn requests(annotations: &BTreeMap<String, Annotation>, cx: Cx) -> Re
         metallb,
         load_balancer_ip: None,
         pool: reading.pool(),
-        native_sharing: reading.sharing([NATIVE[2], NATIVE[3], NATIVE[4]]),
-        cilium_sharing: reading.sharing([CILIUM[1], CILIUM[2], CILIUM[3]]),
-        metallb_sharing: reading.metallb_sharing(),
+        native_sharing: reading.sharing([NATIVE[2], NATIVE[3], NATIVE[4]]).map(Box::new),
+        cilium_sharing: reading.sharing([CILIUM[1], CILIUM[2], CILIUM[3]]).map(Box::new),
+        metallb_sharing: reading.metallb_sharing().map(Box::new),
         invalid: reading.invalid,
     }
 }

@@ -2,8 +2,8 @@
 //!
 //! Documents of a stream are parsed one by one, so that a broken one does not hide the others.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
 
 use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span, StrInput};
 
@@ -14,36 +14,36 @@ const MAX_DEPTH: usize = 64;
 /// Files with more nodes, aliases expanded, are refused.
 const MAX_NODES: usize = 1_000_000;
 
-/// A node of the tree.
+/// A node of the tree. Text that stands in the input as it is meant is borrowed from there.
 #[derive(Clone, Debug)]
-pub(super) struct Node {
+pub(super) struct Node<'t> {
     pub place: Place,
-    pub value: Value,
+    pub value: Value<'t>,
 }
 
 /// What a node holds.
 #[derive(Clone, Debug)]
-pub(super) enum Value {
+pub(super) enum Value<'t> {
     Null,
     /// Text; `plain` when it was not quoted, so that it may be a number or a boolean.
     Scalar {
-        text: String,
+        text: Cow<'t, str>,
         plain: bool,
     },
-    Sequence(Vec<Node>),
-    Mapping(Vec<(Key, Node)>),
+    Sequence(Vec<Node<'t>>),
+    Mapping(Vec<(Key<'t>, Node<'t>)>),
 }
 
 /// A key of a mapping.
 #[derive(Clone, Debug)]
-pub(super) struct Key {
-    pub text: String,
+pub(super) struct Key<'t> {
+    pub text: Cow<'t, str>,
     pub place: Place,
 }
 
-impl Node {
+impl<'t> Node<'t> {
     /// The value of a key, when this is a mapping that has it.
-    pub fn get(&self, key: &str) -> Option<&Node> {
+    pub fn get(&self, key: &str) -> Option<&Node<'t>> {
         match &self.value {
             Value::Mapping(entries) => entries.iter().find(|(k, _)| k.text == key).map(|(_, node)| node),
             _ => None,
@@ -62,14 +62,13 @@ impl Node {
 /// Why parsing stopped: where, what, and what would be right.
 struct Failure(Place, String, Option<String>);
 
-/// All documents of a file that can be parsed, empty ones left out; what cannot is reported.
-pub(super) fn parse(file: u32, text: &str, report: &Report) -> Vec<Node> {
+/// Gives all documents of a file that can be parsed to `take`, one by one, empty ones left out; what cannot is reported.
+pub(super) fn parse<'t>(file: u32, text: &'t str, report: &Report, mut take: impl FnMut(Node<'t>)) {
     if let Some(place) = control_character(file, text) {
         report.error(place, "a control character, which YAML does not allow", "is this a text file?".to_owned());
-        return Vec::new();
+        return;
     }
     let mut budget = MAX_NODES;
-    let mut documents = Vec::new();
     for (first_line, chunk) in split(text) {
         let parser = Parser::new_from_str(chunk);
         let mut reader =
@@ -77,7 +76,7 @@ pub(super) fn parse(file: u32, text: &str, report: &Report) -> Vec<Node> {
         loop {
             match reader.document() {
                 Ok(Some(node)) if matches!(node.value, Value::Null) => {}
-                Ok(Some(node)) => documents.push(node),
+                Ok(Some(node)) => take(node),
                 Ok(None) => break,
                 Err(Failure(place, message, hint)) => {
                     report.error(place, message, hint);
@@ -86,7 +85,6 @@ pub(super) fn parse(file: u32, text: &str, report: &Report) -> Vec<Node> {
             }
         }
     }
-    documents
 }
 
 fn control_character(file: u32, text: &str) -> Option<Place> {
@@ -129,14 +127,14 @@ struct Reader<'a, 'r> {
     chunk: &'a str,
     file: u32,
     first_line: u32,
-    anchors: BTreeMap<usize, (Node, usize)>,
+    anchors: BTreeMap<usize, (Node<'a>, usize)>,
     budget: &'r mut usize,
     report: &'r Report<'r>,
 }
 
-impl Reader<'_, '_> {
+impl<'a> Reader<'a, '_> {
     /// The next document, `None` at the end of the stream.
-    fn document(&mut self) -> Result<Option<Node>, Failure> {
+    fn document(&mut self) -> Result<Option<Node<'a>>, Failure> {
         loop {
             let Some((event, span)) = self.next()? else { return Ok(None) };
             match event {
@@ -147,10 +145,10 @@ impl Reader<'_, '_> {
         }
     }
 
-    fn next(&mut self) -> Result<Option<(Event<'static>, Span)>, Failure> {
+    fn next(&mut self) -> Result<Option<(Event<'a>, Span)>, Failure> {
         match self.parser.next_event() {
             None => Ok(None),
-            Some(Ok((event, span))) => Ok(Some((owned(event), span))),
+            Some(Ok(event)) => Ok(Some(event)),
             Some(Err(error)) => Err(self.syntax(&error)),
         }
     }
@@ -191,7 +189,7 @@ impl Reader<'_, '_> {
         Place { file: self.file, line, column, width: 1 }
     }
 
-    fn node(&mut self, event: Event<'static>, span: Span, depth: usize) -> Result<Node, Failure> {
+    fn node(&mut self, event: Event<'a>, span: Span, depth: usize) -> Result<Node<'a>, Failure> {
         let place = self.place(&span);
         if depth > MAX_DEPTH {
             return Err(Failure(place, format!("nested deeper than {MAX_DEPTH} levels"), None));
@@ -202,7 +200,7 @@ impl Reader<'_, '_> {
             Event::Scalar(text, style, anchor, tag) => {
                 let plain = style == ScalarStyle::Plain;
                 let null = plain && matches!(&*text, "" | "~" | "null" | "Null" | "NULL");
-                let value = if null { Value::Null } else { Value::Scalar { text: text.into_owned(), plain } };
+                let value = if null { Value::Null } else { Value::Scalar { text, plain } };
                 (value, anchor, tag)
             }
             Event::SequenceStart(anchor, tag) => (Value::Sequence(self.items(depth)?), anchor, tag),
@@ -234,7 +232,7 @@ impl Reader<'_, '_> {
         Ok(())
     }
 
-    fn alias(&mut self, id: usize, place: Place, depth: usize) -> Result<Node, Failure> {
+    fn alias(&mut self, id: usize, place: Place, depth: usize) -> Result<Node<'a>, Failure> {
         let Some((node, levels)) = self.anchors.get(&id) else {
             return Err(Failure(place, "an alias to an anchor that is not complete here".to_owned(), None));
         };
@@ -246,7 +244,7 @@ impl Reader<'_, '_> {
         Ok(node)
     }
 
-    fn items(&mut self, depth: usize) -> Result<Vec<Node>, Failure> {
+    fn items(&mut self, depth: usize) -> Result<Vec<Node<'a>>, Failure> {
         let mut items = Vec::new();
         while let Some((event, span)) = self.next()? {
             if event == Event::SequenceEnd {
@@ -257,35 +255,47 @@ impl Reader<'_, '_> {
         Ok(items)
     }
 
-    fn entries(&mut self, depth: usize) -> Result<Vec<(Key, Node)>, Failure> {
-        let mut entries: Vec<(Key, Node)> = Vec::new();
-        let mut first_seen: BTreeMap<String, Place> = BTreeMap::new();
+    fn entries(&mut self, depth: usize) -> Result<Vec<(Key<'a>, Node<'a>)>, Failure> {
+        let mut entries: Vec<(Key<'a>, Node<'a>)> = Vec::new();
+        let mut seen: BTreeMap<Cow<'a, str>, Place> = BTreeMap::new();
         while let Some((event, span)) = self.next()? {
             if event == Event::MappingEnd {
                 break;
             }
             let key = self.node(event, span, depth + 1)?;
-            let Some(text) = key.text().map(str::to_owned) else {
-                return Err(Failure(key.place, "a key must be text".to_owned(), template_hint(&key)));
+            let place = key.place;
+            let Value::Scalar { text, .. } = key.value else {
+                return Err(Failure(place, "a key must be text".to_owned(), template_hint(&key)));
             };
             let Some((event, span)) = self.next()? else { break };
             let value = self.node(event, span, depth + 1)?;
             if text == "<<" {
                 let hint = Some("write the fields out".to_owned());
-                return Err(Failure(key.place, "merge keys (<<) are not supported".to_owned(), hint));
+                return Err(Failure(place, "merge keys (<<) are not supported".to_owned(), hint));
             }
-            match first_seen.entry(text.clone()) {
-                Entry::Vacant(vacant) => drop(vacant.insert(key.place)),
-                Entry::Occupied(first) => {
-                    let hint = format!("it is given first at {}; keep one of them", self.report.locate(*first.get()));
-                    self.report.error(key.place, format!("the key `{text}` is given twice"), hint);
-                    continue;
-                }
+            if let Some(first) = first_of(&entries, &mut seen, &text) {
+                let hint = format!("it is given first at {}; keep one of them", self.report.locate(first));
+                self.report.error(place, format!("the key `{text}` is given twice"), hint);
+                continue;
             }
-            entries.push((Key { text, place: key.place }, value));
+            entries.push((Key { text, place }, value));
         }
         Ok(entries)
     }
+}
+
+/// Where a key stands already. Few keys are looked through; of many, `seen` holds those looked at so far.
+fn first_of<'a>(
+    entries: &[(Key<'a>, Node<'a>)],
+    seen: &mut BTreeMap<Cow<'a, str>, Place>,
+    text: &str,
+) -> Option<Place> {
+    const FEW: usize = 16;
+    if entries.len() <= FEW {
+        return entries.iter().find(|(key, _)| key.text == text).map(|(key, _)| key.place);
+    }
+    seen.extend(entries[seen.len()..].iter().map(|(key, _)| (key.text.clone(), key.place)));
+    seen.get(text).copied()
 }
 
 fn template_hint(key: &Node) -> Option<String> {
@@ -303,23 +313,5 @@ fn size_and_depth(node: &Node) -> (usize, usize) {
         Value::Null | Value::Scalar { .. } => (1, 0),
         Value::Sequence(items) => items.iter().fold((1, 0), fold),
         Value::Mapping(entries) => entries.iter().map(|(_, value)| value).fold((1, 0), fold),
-    }
-}
-
-fn owned(event: Event<'_>) -> Event<'static> {
-    use std::borrow::Cow;
-    let tag = |tag: Option<Cow<'_, saphyr_parser::Tag>>| tag.map(|tag| Cow::Owned(tag.into_owned()));
-    match event {
-        Event::Scalar(text, style, anchor, t) => Event::Scalar(Cow::Owned(text.into_owned()), style, anchor, tag(t)),
-        Event::SequenceStart(anchor, t) => Event::SequenceStart(anchor, tag(t)),
-        Event::MappingStart(anchor, t) => Event::MappingStart(anchor, tag(t)),
-        Event::Alias(id) => Event::Alias(id),
-        Event::DocumentStart(explicit) => Event::DocumentStart(explicit),
-        Event::Nothing => Event::Nothing,
-        Event::StreamStart => Event::StreamStart,
-        Event::StreamEnd => Event::StreamEnd,
-        Event::DocumentEnd => Event::DocumentEnd,
-        Event::SequenceEnd => Event::SequenceEnd,
-        Event::MappingEnd => Event::MappingEnd,
     }
 }

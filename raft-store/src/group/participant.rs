@@ -160,6 +160,13 @@ impl<W: Wire> Participant<W> {
         (metrics.current_term, leader(&metrics))
     }
 
+    /// Who votes.
+    pub fn voters(&self) -> Vec<Member> {
+        let metrics = self.inner.metrics.borrow_watched();
+        let membership = &metrics.membership_config;
+        membership.voter_ids().filter_map(|id| membership.get_node(&id).cloned()).collect()
+    }
+
     /// This node's standing as leader, or `None` when it does not lead. `now` is the present.
     ///
     /// An acknowledgement from before the machine was suspended does not count: the clock that it was stamped with

@@ -10,7 +10,7 @@ use super::ledger::Ledger;
 use super::pools::Pools;
 use super::reason::Pending;
 use super::sharing::Terms;
-use crate::model::{Dialect, Name, ServiceKey, Wanted};
+use crate::model::{Dialect, Name, Pool, ServiceKey, Wanted};
 
 /// An address that a service has.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -123,6 +123,11 @@ impl AddressBook {
     /// All services that hold the address, by name.
     pub fn users_of(&self, address: IpAddr) -> impl Iterator<Item = &ServiceKey> {
         self.ledger.users_of(address)
+    }
+
+    /// The pool that an address is held from.
+    pub fn pool_of(&self, address: IpAddr) -> Option<&Pool> {
+        self.ledger.space_of(address).map(|id| &self.ledger.pools.get(id).pool)
     }
 
     /// Every address in use, once, in numeric order, IPv4 first.

@@ -98,5 +98,5 @@ pub(super) fn sharing(service: &Service, dialect: Dialect) -> Option<&Sharing> {
         Dialect::Cilium => &requests.cilium_sharing,
         Dialect::MetalLb => &requests.metallb_sharing,
     };
-    sharing.as_ref().filter(|sharing| !sharing.key.is_empty())
+    sharing.as_deref().filter(|sharing| !sharing.key.is_empty())
 }

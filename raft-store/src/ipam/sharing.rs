@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use super::request;
-use crate::model::{Dialect, Protocol, Service, ServiceKey, TrafficPolicy};
+use crate::model::{Dialect, Labels, Protocol, Service, ServiceKey, TrafficPolicy};
 
 /// A port as sharing sees it.
 pub(super) type PortKey = (u16, Protocol);
@@ -27,7 +27,7 @@ pub(super) struct Terms {
     any_namespace: bool,
     pub(super) ports: BTreeSet<PortKey>,
     policy: TrafficPolicy,
-    pods: BTreeMap<String, String>,
+    pods: Labels,
     permits_other_pods: bool,
 }
 
@@ -102,7 +102,7 @@ pub(super) struct Pact {
     consents: BTreeMap<String, usize>,
     any_namespace: usize,
     /// Members by the pods that they select: how many, and how many of them permit other pods.
-    pods: BTreeMap<BTreeMap<String, String>, (usize, usize)>,
+    pods: BTreeMap<Labels, (usize, usize)>,
     permits_other_pods: usize,
 }
 

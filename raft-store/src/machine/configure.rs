@@ -3,36 +3,33 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
+use super::derived::Derived;
 use super::owners::Reconsider;
 use super::{Event, Outcome, State};
 use crate::ipam::Touched;
-use crate::model::{Delta, NodeName, Object, ObjectKey, ServiceKey};
+use crate::model::{Delta, NodeName, Object, ObjectKey, ServiceKey, Wanted};
 
 impl State {
     pub(super) fn configure(&mut self, delta: &Delta, by: &NodeName, events: &mut Vec<Event>) -> Outcome {
         let mut effect = Effect::default();
         for key in &delta.remove {
-            effect.note(key);
-            self.unindex(key);
-            if matches!(key, ObjectKey::Settings) {
-                self.keep_hold();
-            }
+            self.before_change(key, &mut effect);
             self.wanted.remove(key);
         }
         for object in &delta.put {
-            let key = object.key();
-            effect.note(&key);
-            self.unindex(&key);
-            if matches!(object, Object::Settings(_)) {
-                self.keep_hold();
+            self.before_change(&object.key(), &mut effect);
+            if let Object::Service(service) = object {
+                self.derived.index(&service.key, &service.external_ips);
             }
             self.wanted.put(object.clone());
-            self.index(&key);
+        }
+        if effect.nodes {
+            self.nodes_changed();
         }
         let mut addresses = effect.addresses_before(self);
         self.reconcile(&effect.touched, &mut addresses, events);
         let reconsider = if effect.everywhere { Reconsider::Everything } else { Reconsider::Only(addresses) };
-        self.settle(reconsider, events);
+        self.settle(&reconsider, events);
         if let Some(digest) = delta.complete {
             if self.config != Some(digest) {
                 events.push(Event::Configured { digest, by: by.clone() });
@@ -40,6 +37,16 @@ impl State {
             self.config = Some(digest);
         }
         Outcome::Done
+    }
+
+    /// Takes a whole wanted state where nothing was wanted before: what a [`Delta`] of all its objects would do, without
+    /// making one.
+    pub(crate) fn adopt(&mut self, wanted: Wanted, events: &mut Vec<Event>) {
+        self.derived = Derived::of(&wanted, &self.owners);
+        self.wanted = wanted;
+        let touched = Touched { pools: true, ..Touched::default() };
+        self.reconcile(&touched, &mut BTreeSet::new(), events);
+        self.settle(&Reconsider::Everything, events);
     }
 
     /// Lets the allocator follow, and collects the addresses that changed hands.
@@ -65,22 +72,17 @@ impl State {
         self.earlier_hold = self.wanted.settings.liveness.hold;
     }
 
-    fn unindex(&mut self, key: &ObjectKey) {
-        let ObjectKey::Service(key) = key else { return };
-        let Some(service) = self.wanted.services.get(key) else { return };
-        for address in &service.external_ips {
-            if let Some(users) = self.external.get_mut(address) {
-                users.remove(key);
+    /// Notes what the change of an object reaches, and takes out what follows from the object as it is.
+    fn before_change(&mut self, key: &ObjectKey, effect: &mut Effect) {
+        effect.note(key);
+        match key {
+            ObjectKey::Settings => self.keep_hold(),
+            ObjectKey::Service(key) => {
+                let Some(service) = self.wanted.services.get(key) else { return };
+                self.derived.unindex(key, &service.external_ips);
+                effect.external.extend(&service.external_ips);
             }
-        }
-        self.external.retain(|_, users| !users.is_empty());
-    }
-
-    fn index(&mut self, key: &ObjectKey) {
-        let ObjectKey::Service(key) = key else { return };
-        let Some(service) = self.wanted.services.get(key) else { return };
-        for address in &service.external_ips {
-            self.external.entry(*address).or_default().insert(key.clone());
+            _ => {}
         }
     }
 }
@@ -91,8 +93,12 @@ struct Effect {
     touched: Touched,
     /// Services whose backends changed: their addresses stay, their owners may not.
     backends: BTreeSet<ServiceKey>,
+    /// External IPs of services as they were before the change.
+    external: BTreeSet<IpAddr>,
     /// Nodes, policies or pools changed: any owner may.
     everywhere: bool,
+    /// Nodes or policies changed.
+    nodes: bool,
 }
 
 impl Effect {
@@ -102,7 +108,11 @@ impl Effect {
             | ObjectKey::BgpPeer(..)
             | ObjectKey::BgpAdvertisement(..)
             | ObjectKey::BgpOverride(_) => {}
-            ObjectKey::EndpointsKnown | ObjectKey::Node(_) | ObjectKey::L2Policy(..) => self.everywhere = true,
+            ObjectKey::EndpointsKnown => self.everywhere = true,
+            ObjectKey::Node(_) | ObjectKey::L2Policy(..) => {
+                self.nodes = true;
+                self.everywhere = true;
+            }
             ObjectKey::Namespace(_) | ObjectKey::Pool(..) => {
                 self.touched.pools = true;
                 self.everywhere = true;
@@ -116,7 +126,7 @@ impl Effect {
     fn addresses_before(&self, state: &State) -> BTreeSet<IpAddr> {
         let services = self.touched.services.iter().chain(&self.backends);
         let granted = services.clone().flat_map(|key| state.book.grants_of(key)).map(|grant| grant.address);
-        let external = services.filter_map(|key| state.wanted.services.get(key)).flat_map(|s| s.external_ips.clone());
-        granted.chain(external).collect()
+        let now = services.filter_map(|key| state.wanted.services.get(key)).flat_map(|service| &service.external_ips);
+        granted.chain(now.copied()).chain(self.external.iter().copied()).collect()
     }
 }

@@ -2,6 +2,7 @@
 
 mod command;
 mod configure;
+mod derived;
 mod event;
 mod nodes;
 mod owners;

@@ -20,13 +20,18 @@ impl State {
         if member.session.is_some_and(|session| session.incarnation != incarnation) {
             return Outcome::Refused(format!("{node} has a newer run than the one that reports"));
         }
+        let same_view = member.report.as_ref().is_some_and(|before| before.interfaces == report.interfaces)
+            && member.refused == report.refused;
         let message = difference(member.report.as_ref(), report);
         member.refused = report.refused.clone();
         member.report = Some(report.clone());
         if !message.is_empty() {
             events.push(Event::NodeChanged { node: node.clone(), message });
         }
-        self.settle(Reconsider::Reported(node.clone()), events);
+        if !same_view {
+            self.nodes_changed();
+            self.settle(&Reconsider::Reported(node.clone()), events);
+        }
         Outcome::Done
     }
 
@@ -47,7 +52,7 @@ impl State {
         }
         member.refused.clear();
         events.push(Event::SessionOpened { node: node.clone(), session: id });
-        self.settle(Reconsider::Everything, events);
+        self.node_changed(node, events);
         Outcome::Session(id)
     }
 
@@ -56,7 +61,7 @@ impl State {
             return Outcome::Refused(format!("{node} has no session {}", id.0));
         }
         events.push(Event::SessionExpired { node: node.clone(), session: id });
-        self.settle(Reconsider::Everything, events);
+        self.node_changed(node, events);
         Outcome::Done
     }
 
@@ -65,8 +70,14 @@ impl State {
             return Outcome::Refused(format!("{node} has no session {}", id.0));
         }
         events.push(Event::SessionClosed { node: node.clone() });
-        self.settle(Reconsider::Everything, events);
+        self.node_changed(node, events);
         Outcome::Done
+    }
+
+    /// A node may serve now, or may not any more; nobody else stands otherwise for it.
+    fn node_changed(&mut self, node: &NodeName, events: &mut Vec<Event>) {
+        self.nodes_changed();
+        self.settle(&Reconsider::Node(node.clone()), events);
     }
 
     fn end_session(&mut self, node: &NodeName, id: SessionId) -> bool {
@@ -91,7 +102,10 @@ impl State {
         }
         self.members.entry(node.clone()).or_default().refused.insert(address);
         events.push(Event::Refused { address, node: node.clone(), message: message.to_owned() });
-        self.give_up(&BTreeMap::from([(address, MoveReason::NotEligible)]), events);
+        if let Some(eligibility) = &mut self.derived.eligibility {
+            eligibility.refuse(node, address);
+        }
+        self.give_up(BTreeMap::from([(address, MoveReason::NotEligible)]), events);
         Outcome::Done
     }
 
@@ -107,7 +121,7 @@ impl State {
         member.draining = on;
         member.leaving &= on;
         events.push(Event::Drained { node: node.clone(), on });
-        self.settle(Reconsider::Everything, events);
+        self.node_changed(node, events);
         Outcome::Done
     }
 
@@ -130,7 +144,7 @@ impl State {
         if !session.handing_over {
             session.handing_over = true;
             events.push(Event::HandingOver { node: node.clone() });
-            self.settle(Reconsider::Everything, events);
+            self.node_changed(node, events);
         }
         Outcome::Done
     }
@@ -144,7 +158,9 @@ impl State {
             Some(_) => {
                 self.members.remove(node);
                 events.push(Event::Forgotten { node: node.clone() });
-                self.settle(Reconsider::Everything, events);
+                // Its declared interfaces count again, which may decide whether others have the only subnet.
+                self.nodes_changed();
+                self.settle(&Reconsider::Everything, events);
                 Outcome::Done
             }
         }

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
+use super::derived::Derived;
 use super::{Command, Epoch, Event, Incarnation, MoveReason, NodeReport, Outcome, Proposal, SessionId};
 use crate::ipam::AddressBook;
 use crate::model::{ConfigDigest, NodeName, ServiceKey, Wanted};
@@ -30,9 +31,9 @@ pub struct State {
     pub(super) earlier_hold: std::time::Duration,
     /// Services that came through the API: a configuration from files neither removes nor replaces them unasked.
     pub(super) from_api: BTreeSet<ServiceKey>,
-    /// Services by external IP, of those that have any.
+    /// What follows from the rest.
     #[serde(skip)]
-    pub(super) external: BTreeMap<IpAddr, BTreeSet<ServiceKey>>,
+    pub(super) derived: Derived,
 }
 
 /// What is known of a node's runs.
@@ -130,12 +131,7 @@ impl State {
     /// Rebuilds what is derived and not stored; call it after deserialising.
     pub fn reindex(&mut self) {
         self.book.reindex(&self.wanted);
-        self.external.clear();
-        for (key, service) in &self.wanted.services {
-            for address in &service.external_ips {
-                self.external.entry(*address).or_default().insert(key.clone());
-            }
-        }
+        self.derived = Derived::of(&self.wanted, &self.owners);
     }
 
     /// The longest `hold` under which a promise to a node may still be running.
@@ -153,16 +149,17 @@ impl State {
 
     /// Every service on an address: those it was granted to, and those that have it as external IP.
     pub fn users_of(&self, address: IpAddr) -> BTreeSet<&ServiceKey> {
-        self.book.users_of(address).chain(self.external.get(&address).into_iter().flatten()).collect()
+        self.book.users_of(address).chain(self.derived.external.get(&address).into_iter().flatten()).collect()
     }
 
     /// Every address that someone could answer for: granted ones and external IPs.
     pub fn addresses(&self) -> BTreeSet<IpAddr> {
-        self.book.addresses().chain(self.external.keys().copied()).collect()
+        self.book.addresses().chain(self.derived.external.keys().copied()).collect()
     }
 
     /// Puts an owner in place that was decided elsewhere: for a plan that continues an earlier one.
     pub(crate) fn seed_owner(&mut self, address: IpAddr, node: NodeName, epoch: Epoch, interfaces: Vec<String>) {
-        self.owners.insert(address, Ownership { node, epoch, interfaces, moving: None });
+        self.own(address, Ownership { node, epoch, interfaces, moving: None });
+        self.derived.unbalanced.take();
     }
 }

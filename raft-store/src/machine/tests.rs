@@ -1,7 +1,8 @@
 //! Random histories: an ownership ends only by its owner's release, report or refusal, or with its session (P3); epochs
-//! only grow; every owner has a session; a stored state goes on as one that was never stored.
+//! only grow; every owner has a session; a stored state goes on as one that was never stored; what is kept up step by step
+//! equals what is worked out from scratch.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use proptest::prelude::*;
@@ -18,11 +19,47 @@ enum Step {
     Close(usize),
     Link(usize, bool),
     Drain(usize, bool),
-    Service(u8, bool),
+    Service(u8, Shape),
+    Unservice(u8),
+    Endpoints(u8, usize),
+    Pick(usize),
+    Forget(usize),
     Weight(usize, u32),
     ReleaseAll(usize),
     Refuse(usize, usize),
     Rebalance(u32),
+}
+
+/// What a service is like.
+#[derive(Clone, Copy, Debug)]
+enum Shape {
+    Plain,
+    Local,
+    Sharing,
+    External(u8),
+}
+
+fn shape() -> impl Strategy<Value = Shape> {
+    prop_oneof![
+        3 => Just(Shape::Plain),
+        1 => Just(Shape::Local),
+        1 => Just(Shape::Sharing),
+        1 => (0..4_u8).prop_map(Shape::External),
+    ]
+}
+
+fn service(key: ServiceKey, shape: Shape) -> Object {
+    let mut service = Service::bare(key);
+    match shape {
+        Shape::Plain => {}
+        Shape::Local => service.external_policy = TrafficPolicy::Local,
+        Shape::Sharing => {
+            let sharing = Sharing { key: "k".into(), namespaces: BTreeSet::new(), permit_different_pods: false };
+            service.requests.native_sharing = Some(Box::new(sharing));
+        }
+        Shape::External(last) => service.external_ips = vec![IpAddr::from([10, 0, 0, 100 + last])],
+    }
+    Object::Service(Box::new(service))
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -33,7 +70,11 @@ fn step() -> impl Strategy<Value = Step> {
         1 => node.clone().prop_map(Step::Close),
         2 => (node.clone(), any::<bool>()).prop_map(|(node, up)| Step::Link(node, up)),
         1 => (node.clone(), any::<bool>()).prop_map(|(node, on)| Step::Drain(node, on)),
-        4 => (0..12_u8, any::<bool>()).prop_map(|(service, there)| Step::Service(service, there)),
+        4 => (0..12_u8, shape()).prop_map(|(service, shape)| Step::Service(service, shape)),
+        2 => (0..12_u8).prop_map(Step::Unservice),
+        2 => (0..12_u8, node.clone()).prop_map(|(service, node)| Step::Endpoints(service, node)),
+        1 => node.clone().prop_map(Step::Pick),
+        1 => node.clone().prop_map(Step::Forget),
         1 => (node.clone(), 1..4_u32).prop_map(|(node, weight)| Step::Weight(node, weight)),
         3 => node.clone().prop_map(Step::ReleaseAll),
         1 => (node, 0..12_usize).prop_map(|(node, which)| Step::Refuse(node, which)),
@@ -44,7 +85,7 @@ fn step() -> impl Strategy<Value = Step> {
 fn node(index: usize, weight: u32) -> Object {
     Object::Node(Node {
         name: NODES[index].into(),
-        labels: Labels::new(),
+        labels: Labels::from([("name".to_owned(), NODES[index].to_owned())]),
         address: None,
         interfaces: Some(vec![interface(true)]),
         pod_cidrs: Vec::new(),
@@ -73,20 +114,25 @@ fn ground() -> Vec<Object> {
         scope: PoolScope::default(),
         priority: None,
     };
-    let policy = L2Policy {
-        name: "policy".into(),
+    let nodes = (0..NODES.len()).map(|index| node(index, 1));
+    nodes.chain([Object::Pool(Box::new(pool)), policy("policy", None), Object::EndpointsKnown(true)]).collect()
+}
+
+/// A policy that prefers a node, or none.
+fn policy(name: &str, prefers: Option<usize>) -> Object {
+    let wish = |index: usize| NodePreference { weight: 1, nodes: Selector::label("name", NODES[index]) };
+    Object::L2Policy(Box::new(L2Policy {
+        name: name.into(),
         dialect: Dialect::Native,
         age: Age::default(),
         service_selectors: Vec::new(),
         pools: PoolMatch::All,
         node_selectors: Vec::new(),
         interfaces: InterfaceMatch::All,
-        addresses: AddressKinds { load_balancer: true, external: false },
-        preferences: Vec::new(),
+        addresses: AddressKinds { load_balancer: true, external: true },
+        preferences: prefers.map(wish).into_iter().collect(),
         any_subnet: false,
-    };
-    let nodes = (0..NODES.len()).map(|index| node(index, 1));
-    nodes.chain([Object::Pool(Box::new(pool)), Object::L2Policy(Box::new(policy))]).collect()
+    }))
 }
 
 fn configure(put: Vec<Object>) -> Command {
@@ -100,6 +146,7 @@ fn owned(state: &State, node: &NodeName) -> Vec<(IpAddr, Epoch)> {
 /// The command of a step, and the node whose ownerships it may end at once.
 fn command(state: &State, step: &Step) -> Option<(Command, Option<NodeName>)> {
     let name = |index: usize| NodeName::from(NODES[index]);
+    let key = |number: u8| ServiceKey::new("default", format!("s{number}"));
     let session = |node: &NodeName| state.members.get(node)?.session;
     Some(match step {
         Step::Open(index, run) => (Command::OpenSession { node: name(*index), incarnation: Incarnation(*run) }, None),
@@ -120,14 +167,23 @@ fn command(state: &State, step: &Step) -> Option<(Command, Option<NodeName>)> {
             (Command::Report { node: node.clone(), incarnation, report }, Some(node))
         }
         Step::Drain(index, on) => (Command::Drain { node: name(*index), on: *on }, None),
-        Step::Service(number, there) => {
-            let key = ServiceKey::new("default", format!("s{number}"));
-            let command = match there {
-                true => configure(vec![Object::Service(Box::new(Service::bare(key)))]),
-                false => Command::Configure(Delta { remove: vec![ObjectKey::Service(key)], ..Delta::default() }),
-            };
-            (command, None)
+        Step::Service(number, shape) => (configure(vec![service(key(*number), *shape)]), None),
+        Step::Unservice(number) => {
+            let remove = vec![ObjectKey::Endpoints(key(*number)), ObjectKey::Service(key(*number))];
+            (Command::Configure(Delta { remove, ..Delta::default() }), None)
         }
+        Step::Endpoints(number, index) => {
+            let endpoint = Endpoint {
+                address: IpAddr::from([10, 1, 0, 1]),
+                node: Some(name(*index)),
+                ready: true,
+                serving: true,
+                terminating: false,
+            };
+            (configure(vec![Object::Endpoints(key(*number), BTreeSet::from([endpoint]))]), None)
+        }
+        Step::Pick(index) => (configure(vec![policy("second", Some(*index))]), None),
+        Step::Forget(index) => (Command::Forget { node: name(*index) }, None),
         Step::Weight(index, weight) => (configure(vec![node(*index, *weight)]), None),
         Step::ReleaseAll(index) => {
             let node = name(*index);
@@ -142,6 +198,14 @@ fn command(state: &State, step: &Step) -> Option<(Command, Option<NodeName>)> {
         }
         Step::Rebalance(limit) => (Command::Rebalance { limit: *limit }, None),
     })
+}
+
+/// A state from which everything derived was thrown away, with every address looked at once more.
+fn looked_at_again(state: &State) -> (State, Vec<Event>) {
+    let (mut again, mut events) = (state.clone(), Vec::new());
+    again.reindex();
+    again.settle(&owners::Reconsider::Everything, &mut events);
+    (again, events)
 }
 
 fn stored_and_loaded(state: &State) -> State {
@@ -181,8 +245,53 @@ proptest! {
                 let member = state.members.get(&owned.node);
                 prop_assert!(member.is_some_and(|member| member.session.is_some()), "{} has a dead owner", address);
             }
+            let unbalanced = state.unbalanced();
             twin = stored_and_loaded(&twin);
             prop_assert_eq!(&twin, &state);
+            prop_assert_eq!(twin.unbalanced(), unbalanced);
+            prop_assert_eq!(looked_at_again(&state), (twin.clone(), Vec::new()), "{:?} left something undone", step);
         }
     }
+}
+
+#[test]
+fn an_external_address_that_is_taken_back_loses_its_owner() {
+    let mut state = State::default();
+    let mut apply = |index, command| {
+        state.apply(index, &Proposal { at_ms: 0, by: NodeName::from("test"), command });
+        state.owners.len()
+    };
+    apply(1, configure(ground()));
+    apply(2, Command::OpenSession { node: "a".into(), incarnation: Incarnation(1) });
+    let key = ServiceKey::new("default", "web");
+    let external = |last| configure(vec![service(key.clone(), Shape::External(last))]);
+    apply(3, configure(vec![Object::Endpoints(key.clone(), BTreeSet::new())]));
+    assert_eq!(apply(4, external(1)), 2);
+    assert_eq!(apply(5, external(2)), 3, "the old one waits for its owner's release");
+    let asked = state.owners.iter().filter(|(_, owned)| owned.moving.is_some()).map(|(address, _)| *address);
+    assert_eq!(asked.collect::<Vec<_>>(), ["10.0.0.101".parse::<IpAddr>().unwrap()]);
+}
+
+#[test]
+fn a_wanted_state_is_adopted_as_a_delta_of_all_its_objects_is_applied() {
+    let mut wanted = Wanted::default();
+    ground().into_iter().for_each(|object| wanted.put(object));
+    for (number, shape) in (0..).zip([Shape::Plain, Shape::Local, Shape::Sharing, Shape::Sharing, Shape::External(1)]) {
+        wanted.put(service(ServiceKey::new("default", format!("s{number}")), shape));
+    }
+    let mut configured = State::default();
+    configured.apply(
+        1,
+        &Proposal {
+            at_ms: 0,
+            by: "a".into(),
+            command: Command::OpenSession { node: "a".into(), incarnation: Incarnation(1) },
+        },
+    );
+    let (mut adopted, mut events) = (configured.clone(), Vec::new());
+    let command = configure(wanted.objects().collect());
+    let applied = configured.apply(2, &Proposal { at_ms: 0, by: "a".into(), command });
+    adopted.adopt(wanted, &mut events);
+    adopted.earlier_hold = configured.earlier_hold;
+    assert_eq!((adopted, events), (configured, applied.events));
 }

@@ -3,6 +3,7 @@
 
 mod bgp;
 mod cluster;
+mod delta;
 mod dialect;
 mod family;
 mod label;
@@ -11,6 +12,7 @@ mod node;
 mod policy;
 mod pool;
 mod range;
+mod refs;
 mod service;
 mod wanted;
 
@@ -19,6 +21,7 @@ pub use bgp::{
     InstanceOverride, PeerFamily, PeerMatch, RemoteAsn, SecretRef, ServiceAddressKind,
 };
 pub use cluster::{ClusterSettings, Fencing, Liveness, Rebalance};
+pub use delta::Delta;
 pub use dialect::{Age, Dialect};
 pub use family::{Family, FamilyPolicy};
 pub use label::{Expression, LabelLookup, Labels, Operator, Selector, any_selects};
@@ -27,8 +30,9 @@ pub use node::{EXCLUDE_LABEL, Interface, Node};
 pub use policy::{AddressKinds, InterfaceMatch, InterfacePattern, L2Policy, NodePreference, PatternError, PoolMatch};
 pub use pool::{Block, Pool, PoolScope};
 pub use range::{IpRange, RangeError};
+pub use refs::ObjectRef;
 pub use service::{
     Backend, Endpoint, HealthCheck, HealthProbe, Port, Protocol, Requests, Service, ServiceKind, ServiceLabels,
     Sharing, TrafficPolicy,
 };
-pub use wanted::{ConfigDigest, Delta, Namespace, Object, ObjectKey, Wanted};
+pub use wanted::{ConfigDigest, Namespace, Object, ObjectKey, Wanted};

@@ -1,6 +1,6 @@
 //! Services and their backends.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
@@ -35,7 +35,7 @@ pub struct Service {
     /// `spec.internalTrafficPolicy`.
     pub internal_policy: TrafficPolicy,
     /// `spec.selector`: which pods. Services that share an address under policy Local must agree on it.
-    pub pod_selector: BTreeMap<String, String>,
+    pub pod_selector: Labels,
     /// What it asks of the allocator.
     pub requests: Requests,
     /// `status.loadBalancer.ingress` in the input: kept where it is valid.
@@ -71,11 +71,11 @@ pub struct Requests {
     /// The one pool to take from: `metallb.io/address-pool`, or `quorumlb.io/pool`.
     pub pool: Option<String>,
     /// `quorumlb.io/sharing-key`, or `spec.sharing` of the native kind.
-    pub native_sharing: Option<Sharing>,
+    pub native_sharing: Option<Box<Sharing>>,
     /// `lbipam.cilium.io/sharing-key` and its fellows.
-    pub cilium_sharing: Option<Sharing>,
+    pub cilium_sharing: Option<Box<Sharing>>,
     /// `metallb.io/allow-shared-ip`: the key says all.
-    pub metallb_sharing: Option<Sharing>,
+    pub metallb_sharing: Option<Box<Sharing>>,
     /// Requests that cannot be understood, each as a message; such a service is pending with `InvalidRequest` and
     /// keeps what it has.
     pub invalid: Vec<String>,
@@ -212,7 +212,7 @@ impl Service {
             ports: BTreeSet::new(),
             external_policy: TrafficPolicy::default(),
             internal_policy: TrafficPolicy::default(),
-            pod_selector: BTreeMap::new(),
+            pod_selector: Labels::new(),
             requests: Requests::default(),
             status_addresses: Vec::new(),
             backends: None,

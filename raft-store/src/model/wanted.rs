@@ -113,17 +113,6 @@ impl fmt::Debug for ConfigDigest {
     }
 }
 
-/// A change of the wanted state, applied as one.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Delta {
-    /// Objects that go; unknown ones are passed over.
-    pub remove: Vec<ObjectKey>,
-    /// Objects that come or change.
-    pub put: Vec<Object>,
-    /// Set with the last delta of a configuration: from here on, this is what stands.
-    pub complete: Option<ConfigDigest>,
-}
-
 impl Object {
     /// Which object this is.
     pub fn key(&self) -> ObjectKey {
@@ -144,22 +133,6 @@ impl Object {
 }
 
 impl Wanted {
-    /// Every object, what others depend on first.
-    pub fn objects(&self) -> impl Iterator<Item = Object> {
-        let fixed = [Object::Settings(self.settings), Object::EndpointsKnown(self.endpoints_known)];
-        fixed
-            .into_iter()
-            .chain(self.nodes.values().cloned().map(Object::Node))
-            .chain(self.namespaces.values().cloned().map(Object::Namespace))
-            .chain(self.pools.values().cloned().map(|pool| Object::Pool(Box::new(pool))))
-            .chain(self.l2_policies.values().cloned().map(|policy| Object::L2Policy(Box::new(policy))))
-            .chain(self.bgp.overrides.values().cloned().map(|own| Object::BgpOverride(Box::new(own))))
-            .chain(self.bgp.peers.values().cloned().map(|peer| Object::BgpPeer(Box::new(peer))))
-            .chain(self.bgp.advertisements.values().cloned().map(|told| Object::BgpAdvertisement(Box::new(told))))
-            .chain(self.endpoints.iter().map(|(key, set)| Object::Endpoints(key.clone(), set.clone())))
-            .chain(self.services.values().cloned().map(|service| Object::Service(Box::new(service))))
-    }
-
     /// Puts one object in its place.
     pub fn put(&mut self, object: Object) {
         match object {
@@ -198,43 +171,5 @@ impl Wanted {
             }
             ObjectKey::BgpOverride(node) => drop(self.bgp.overrides.remove(node)),
         }
-    }
-
-    /// What turns this wanted state into `next`, or `None` when they are equal.
-    pub fn delta_to(&self, next: &Self) -> Option<Delta> {
-        let (before, after) = (self.by_key(), next.by_key());
-        let remove: Vec<_> = before.keys().filter(|key| !after.contains_key(key)).cloned().collect();
-        let put: Vec<_> = after
-            .into_iter()
-            .filter(|(key, object)| before.get(key) != Some(object))
-            .map(|(_, object)| object)
-            .collect();
-        (!remove.is_empty() || !put.is_empty()).then_some(Delta { remove, put, complete: None })
-    }
-
-    fn by_key(&self) -> BTreeMap<ObjectKey, Object> {
-        self.objects().map(|object| (object.key(), object)).collect()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_delta_leads_from_one_state_to_the_other() {
-        let mut one = Wanted::default();
-        one.put(Object::Service(Box::new(Service::bare(ServiceKey::new("default", "gone")))));
-        one.put(Object::Service(Box::new(Service::bare(ServiceKey::new("default", "same")))));
-        let mut two = Wanted { endpoints_known: true, ..Wanted::default() };
-        two.put(Object::Service(Box::new(Service::bare(ServiceKey::new("default", "same")))));
-        two.put(Object::Service(Box::new(Service::bare(ServiceKey::new("default", "new")))));
-        let delta = one.delta_to(&two).unwrap();
-        assert_eq!(delta.remove, [ObjectKey::Service(ServiceKey::new("default", "gone"))]);
-        assert_eq!(delta.put.len(), 2);
-        delta.remove.iter().for_each(|key| one.remove(key));
-        delta.put.into_iter().for_each(|object| one.put(object));
-        assert_eq!(one, two);
-        assert_eq!(one.delta_to(&two), None);
     }
 }

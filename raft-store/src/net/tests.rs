@@ -10,12 +10,11 @@ use rand::SeedableRng;
 use tokio::time::Instant;
 
 use super::quic::{QuicConfig, QuicWire};
-use super::testing::{Lab, MemoryLog, MemoryMachine, until};
+use super::testing::{Lab, MemoryLog, MemoryMachine, NoHooks, until};
 use super::*;
 use crate::bootstrap::{Answer, founding_id, joining_id};
 use crate::codec::{OLDEST_WIRE_VERSION as OLDEST, Versions, WIRE_VERSION as NEWEST};
 use crate::machine::{Command, Epoch, Outcome, Proposal};
-use crate::model::NodeName;
 use crate::types::{Member, RaftId, TypeConfig};
 
 type TestRaft = Raft<TypeConfig, MemoryMachine>;
@@ -34,19 +33,6 @@ struct Running {
     machine: MemoryMachine,
     networks: RaftNetworks<QuicWire>,
     forwarder: Forwarder<RaftGroup<QuicWire, MemoryMachine>>,
-}
-
-/// Hears nothing and admits everyone.
-struct NoHooks;
-
-impl Hooks for NoHooks {
-    fn notice(&self, _: NodeName, _: Vec<u8>) {}
-
-    fn leader_heard(&self, _: u64) {}
-
-    fn admits(&self, _: &Member) -> Result<(), String> {
-        Ok(())
-    }
 }
 
 fn raft_config() -> Arc<Config> {

@@ -9,9 +9,9 @@ use super::prefixes::PrefixIndex;
 use crate::model::{Backend, Endpoint, Interface, Node, NodeName, Service, Wanted};
 
 /// Tells on which node an address or a named endpoint is.
-#[derive(Debug, Default)]
-pub(super) struct Whereabouts<'a> {
-    by_name: BTreeMap<&'a NodeName, u32>,
+#[derive(Clone, Debug, Default)]
+pub(super) struct Whereabouts {
+    by_name: BTreeMap<NodeName, u32>,
     by_address: BTreeMap<IpAddr, Vec<u32>>,
     by_pod_network: PrefixIndex<Vec<u32>>,
 }
@@ -27,10 +27,10 @@ pub(super) enum Backends {
     None,
 }
 
-impl<'a> Whereabouts<'a> {
+impl Whereabouts {
     /// Adds the node with the next index.
-    pub(super) fn add(&mut self, index: u32, node: &'a Node, interfaces: Option<&[Interface]>) {
-        self.by_name.insert(&node.name, index);
+    pub(super) fn add(&mut self, index: u32, node: &Node, interfaces: Option<&[Interface]>) {
+        self.by_name.insert(node.name.clone(), index);
         let of_interfaces = interfaces.unwrap_or_default().iter().flat_map(|interface| &interface.addresses);
         let addresses: BTreeSet<IpAddr> = (node.addresses.iter().copied())
             .chain(node.address.map(|address| address.ip()))

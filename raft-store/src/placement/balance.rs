@@ -9,6 +9,9 @@ use super::relief::{Board, Group, Relief, Step};
 pub struct Problem {
     /// By node index: its share relative to other nodes, 1 to 1000. 0 counts as 1.
     pub weights: Vec<u32>,
+    /// By node index: what it has besides the items, which stays there and only counts. May be shorter than `weights`:
+    /// the rest have nothing.
+    pub loads: Vec<u32>,
     /// By class: the nodes its items are to be on, in order, each once. Equal classes are treated as one.
     pub classes: Vec<Vec<u32>>,
     /// By class: nodes that may keep an item, but get no new one, in order (eligible nodes of a lower preference). May
@@ -46,6 +49,10 @@ pub fn assign_orphans(problem: &Problem) -> Vec<Move> {
     let mut board = layout.board(problem, false);
     layout.spread(&mut board, &orphans);
     let nobody = board.groups.iter().map(|group| vec![0; group.held.len()]).collect();
+    // Within one group each took the cheapest place left, so that nobody can be relieved.
+    if layout.one_group(&orphans) {
+        return layout.moves(problem, &board, nobody, &orphans);
+    }
     let mut relief = Relief::new(board);
     while relief.next_path().is_some() {}
     layout.moves(problem, relief.board(), nobody, &orphans)
@@ -153,9 +160,17 @@ impl<'a> Layout<'a> {
         items
     }
 
+    /// Whether all of these items are of one group.
+    fn one_group(&self, items: &[u32]) -> bool {
+        let mut groups = items.iter().filter_map(|item| self.items[*item as usize]).map(|(group, _)| group);
+        let first = groups.next();
+        groups.all(|group| Some(group) == first)
+    }
+
     /// The loads without the taken items; those on members can be moved, if so said.
     fn board(&self, problem: &Problem, movable: bool) -> Board {
         let mut board = Board::new(&problem.weights, self.groups.iter().map(|members| members.to_vec()).collect());
+        board.loads.iter_mut().zip(&problem.loads).for_each(|(load, standing)| *load = *standing);
         for (item, &taken) in self.items.iter().zip(&self.taken) {
             match item {
                 Some((group, Place::Member(position))) if movable && !taken => board.put(*group, *position as usize),

@@ -11,6 +11,7 @@ type Load = (u32, u32);
 fn uniform(nodes: u32, owners: &[Option<u32>]) -> Problem {
     Problem {
         weights: vec![1; nodes as usize],
+        loads: Vec::new(),
         classes: vec![(0..nodes).collect()],
         fallbacks: Vec::new(),
         items: owners.iter().map(|&owner| Item { class: 0, owner }).collect(),
@@ -115,7 +116,7 @@ fn problems(nodes: u32, classes: usize, items: usize, weight: u32) -> impl Strat
                     Item { class: u32::try_from(class).unwrap(), owner }
                 };
                 let items = items.into_iter().map(item).collect();
-                Problem { weights, classes, fallbacks: Vec::new(), items }
+                Problem { weights, loads: Vec::new(), classes, fallbacks: Vec::new(), items }
             },
         )
     })
@@ -270,6 +271,7 @@ fn nested_eligibility_is_optimal_at_once() {
     let items = [0, 0, 1, 1].map(|class| Item { class, owner: None });
     let problem = Problem {
         weights: vec![1; 2],
+        loads: Vec::new(),
         classes: vec![vec![0, 1], vec![0]],
         fallbacks: Vec::new(),
         items: items.to_vec(),
@@ -283,6 +285,7 @@ fn a_chain_of_moves_is_taken_whole() {
     let item = |class, owner| Item { class, owner: Some(owner) };
     let problem = Problem {
         weights: vec![1; 3],
+        loads: Vec::new(),
         classes: vec![vec![0, 1], vec![1, 2]],
         fallbacks: Vec::new(),
         items: vec![item(0, 0), item(0, 0), item(1, 1)],
@@ -313,11 +316,32 @@ fn items_on_a_fallback_weigh_on_their_node() {
     let item = |class, owner| Item { class, owner };
     let problem = Problem {
         weights: vec![1; 3],
+        loads: Vec::new(),
         classes: vec![vec![0], vec![1, 2]],
         fallbacks: vec![vec![1]],
         items: vec![item(0, Some(1)), item(0, Some(1)), item(1, None), item(1, None)],
     };
     assert!(assign_orphans(&problem).iter().all(|one| one.to == 2));
+}
+
+proptest! {
+    #[test]
+    fn loads_count_as_items_that_stay(problem in problems(5, 4, 30, 3), loads in prop::collection::vec(0..20_u32, 5)) {
+        let nodes = problem.weights.len();
+        let loads = loads[..nodes].to_vec();
+        let mut spelled_out = problem.clone();
+        for (node, load) in (0_u32..).zip(&loads) {
+            let class = u32::try_from(spelled_out.classes.len()).unwrap();
+            spelled_out.classes.push(vec![node]);
+            spelled_out.items.extend(std::iter::repeat_n(Item { class, owner: Some(node) }, *load as usize));
+        }
+        let counted = Problem { loads, ..problem };
+        prop_assert_eq!(assign_orphans(&counted), assign_orphans(&spelled_out));
+        let orphans = orphaned(counted);
+        let rest = spelled_out.items.split_off(orphans.items.len());
+        let spelled_out = Problem { items: [orphans.items.clone(), rest].concat(), ..spelled_out };
+        prop_assert_eq!(assign_orphans(&orphans), assign_orphans(&spelled_out));
+    }
 }
 
 #[test]

@@ -1,9 +1,8 @@
 //! Who may answer for an address: policies, labels, links, subnets and backends held against each node.
 
-use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::backends::{Backends, Whereabouts};
 use super::balance::{Item, Problem};
@@ -11,7 +10,9 @@ use super::reason::Ineligible;
 use super::speak::speaks;
 use super::subnets::{Fitting, Subnets, fitting};
 use super::verdict::{Footing, Ground, Verdict, after_ground};
-use crate::model::{Dialect, Interface, L2Policy, Node, NodeName, Pool, Service, TrafficPolicy, Wanted, any_selects};
+use crate::model::{
+    Dialect, Interface, L2Policy, Labels, Node, NodeName, Pool, Service, TrafficPolicy, Wanted, any_selects,
+};
 
 /// What is known of a node at run time.
 #[derive(Clone, Copy, Debug)]
@@ -29,20 +30,31 @@ pub struct NodeView<'a> {
     pub refused: &'a BTreeSet<IpAddr>,
 }
 
-/// Tells who may answer for an address. Made anew for each state of nodes and policies; remembers what it found out.
-/// A node's index is its place in the order of names.
-#[derive(Debug)]
-pub struct Eligibility<'a> {
-    wanted: &'a Wanted,
-    nodes: Vec<NodeView<'a>>,
-    policies: Vec<&'a L2Policy>,
-    selections: Vec<OnceCell<Selection>>,
+/// Tells who may answer for an address. Holds for one state of nodes and policies, of which it keeps what it needs, so
+/// that it can stay beside the state until one of them changes; remembers what it found out. Pools, services and
+/// endpoints are looked at anew each time. A node's index is its place in the order of names.
+#[derive(Clone, Debug)]
+pub struct Eligibility {
+    nodes: Vec<Candidate>,
+    policies: Vec<L2Policy>,
+    selections: Vec<OnceLock<Selection>>,
     subnets: Subnets,
-    whereabouts: Whereabouts<'a>,
+    whereabouts: Whereabouts,
     refused: BTreeMap<IpAddr, Vec<u32>>,
     grounds: BTreeMap<Terms, Arc<Ground>>,
     verdicts: BTreeMap<Circumstances, Arc<Verdict>>,
     classes: BTreeMap<Tiers, u32>,
+}
+
+/// What is kept of a node.
+#[derive(Clone, Debug)]
+struct Candidate {
+    name: NodeName,
+    labels: Labels,
+    weight: u32,
+    /// What holds for it whatever the address.
+    fit: Result<(), Ineligible>,
+    interfaces: Option<Vec<Interface>>,
 }
 
 /// What a ground depends on: for each service with a say the policies that speak for it, and the subnets that hold the
@@ -53,7 +65,7 @@ type Terms = (Vec<Vec<u32>>, Vec<u32>);
 type Tiers = (Arc<[u32]>, Arc<[u32]>);
 
 /// What a policy says of each node, by index.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Selection {
     selected: Vec<bool>,
     score: Vec<u32>,
@@ -76,9 +88,9 @@ struct Say {
     local: Option<Vec<u32>>,
 }
 
-impl<'a> Eligibility<'a> {
+impl Eligibility {
     /// Takes in policies and nodes. `nodes` are all nodes there are, the dead ones too.
-    pub fn new(wanted: &'a Wanted, nodes: &BTreeMap<NodeName, NodeView<'a>>) -> Self {
+    pub fn new(wanted: &Wanted, nodes: &BTreeMap<NodeName, NodeView<'_>>) -> Self {
         let mut subnets = Subnets::default();
         let mut whereabouts = Whereabouts::default();
         let mut refused: BTreeMap<IpAddr, Vec<u32>> = BTreeMap::new();
@@ -87,11 +99,10 @@ impl<'a> Eligibility<'a> {
             whereabouts.add(index, view.node, view.interfaces);
             view.refused.iter().for_each(|address| refused.entry(*address).or_default().push(index));
         }
-        let policies: Vec<&L2Policy> = wanted.l2_policies.values().collect();
+        let policies: Vec<L2Policy> = wanted.l2_policies.values().cloned().collect();
         Self {
-            wanted,
-            nodes: nodes.values().copied().collect(),
-            selections: policies.iter().map(|_| OnceCell::new()).collect(),
+            nodes: nodes.values().map(Candidate::of).collect(),
+            selections: policies.iter().map(|_| OnceLock::new()).collect(),
             policies,
             subnets,
             whereabouts,
@@ -102,14 +113,32 @@ impl<'a> Eligibility<'a> {
         }
     }
 
+    /// Notes that a node could not program its responder for an address.
+    pub fn refuse(&mut self, node: &NodeName, address: IpAddr) {
+        let Some(index) = self.index(node) else { return };
+        let nodes = self.refused.entry(address).or_default();
+        if let Err(place) = nodes.binary_search(&index) {
+            nodes.insert(place, index);
+        }
+    }
+
+    /// Forgets verdicts when there are more than `limit`: the circumstances of services come and go. Classes given
+    /// before mean nothing afterwards.
+    pub fn trim(&mut self, limit: usize) {
+        if self.verdicts.len() > limit {
+            self.verdicts.clear();
+            self.classes.clear();
+        }
+    }
+
     /// Who may answer for an address. `pool` is where it was granted from, `None` for an external IP; `users` are all
     /// services on it.
     ///
     /// Each user with a say (a policy speaks for it, and its backends do not keep it silent) must find the node
     /// eligible; the node then answers on every interface that any of their policies gives. Users without a say ask
-    /// for nothing, as long as another has one.
-    pub fn of(&mut self, address: IpAddr, pool: Option<&Pool>, users: &[&Service]) -> Arc<Verdict> {
-        let circumstances = self.circumstances(address, pool, users);
+    /// for nothing, as long as another has one. Of `wanted` only the endpoints count here.
+    pub fn of(&mut self, wanted: &Wanted, address: IpAddr, pool: Option<&Pool>, users: &[&Service]) -> Arc<Verdict> {
+        let circumstances = self.circumstances(wanted, address, pool, users);
         if let Some(known) = self.verdicts.get(&circumstances) {
             return Arc::clone(known);
         }
@@ -124,8 +153,18 @@ impl<'a> Eligibility<'a> {
     }
 
     /// The name of the node with this index.
-    pub fn name(&self, node: u32) -> Option<&'a NodeName> {
-        self.nodes.get(node as usize).map(|view| &view.node.name)
+    pub fn name(&self, node: u32) -> Option<&NodeName> {
+        self.nodes.get(node as usize).map(|known| &known.name)
+    }
+
+    /// All nodes, by index.
+    pub fn names(&self) -> impl Iterator<Item = &NodeName> {
+        self.nodes.iter().map(|known| &known.name)
+    }
+
+    /// The nodes' weights, by index.
+    pub fn weights(&self) -> Vec<u32> {
+        self.nodes.iter().map(|known| known.weight).collect()
     }
 
     /// The problem of placing these items, whose classes are those of the verdicts given so far.
@@ -136,14 +175,20 @@ impl<'a> Eligibility<'a> {
             classes[class as usize] = preferred.to_vec();
             fallbacks[class as usize] = others.to_vec();
         }
-        Problem { weights: self.nodes.iter().map(|view| view.node.weight).collect(), classes, fallbacks, items }
+        Problem { weights: self.weights(), loads: Vec::new(), classes, fallbacks, items }
     }
 
-    fn circumstances(&self, address: IpAddr, pool: Option<&Pool>, users: &[&Service]) -> Circumstances {
+    fn circumstances(
+        &self,
+        wanted: &Wanted,
+        address: IpAddr,
+        pool: Option<&Pool>,
+        users: &[&Service],
+    ) -> Circumstances {
         let mut found = Circumstances::default();
         let mut silent = Ineligible::NoPolicy;
         for user in users {
-            match self.say(address, pool, user) {
+            match self.say(wanted, address, pool, user) {
                 Ok(say) => {
                     found.policies.push(say.policies);
                     found.local = both(found.local, say.local);
@@ -162,7 +207,7 @@ impl<'a> Eligibility<'a> {
     }
 
     /// What a service asks for, or why it asks for nothing.
-    fn say(&self, address: IpAddr, pool: Option<&Pool>, service: &Service) -> Result<Say, Ineligible> {
+    fn say(&self, wanted: &Wanted, address: IpAddr, pool: Option<&Pool>, service: &Service) -> Result<Say, Ineligible> {
         let numbered = (0_u32..).zip(&self.policies);
         let speaking = numbered.filter(|(_, policy)| speaks(policy, address, pool, service));
         let mut policies: Vec<u32> = speaking.map(|(id, _)| id).collect();
@@ -182,7 +227,7 @@ impl<'a> Eligibility<'a> {
         if !local_only && !policies.iter().any(metallb) {
             return Ok(Say { policies, local: None });
         }
-        match self.whereabouts.backends(self.wanted, service) {
+        match self.whereabouts.backends(wanted, service) {
             Backends::Unknown => Ok(Say { policies, local: None }),
             Backends::Some(nodes) if local_only && nodes.is_empty() => Err(Ineligible::NoLocalBackend),
             Backends::Some(nodes) => Ok(Say { policies, local: local_only.then_some(nodes) }),
@@ -246,10 +291,10 @@ impl<'a> Eligibility<'a> {
         if !policies.iter().all(|of_one| of_one.iter().any(|policy| selects(&policy))) {
             return Err(Ineligible::NotSelected);
         }
-        fit_for_service(&self.nodes[node])?;
+        self.nodes[node].fit?;
         let all: BTreeSet<u32> = policies.iter().flatten().copied().collect();
         let score = all.iter().fold(0_u32, |sum, &policy| sum.saturating_add(self.selection(policy).score[node]));
-        let Some(interfaces) = self.nodes[node].interfaces else {
+        let Some(interfaces) = &self.nodes[node].interfaces else {
             return Ok((Footing { interfaces: Vec::new(), score }, false));
         };
         let (mut positions, mut only_outside) = (BTreeSet::new(), false);
@@ -257,7 +302,7 @@ impl<'a> Eligibility<'a> {
             let found = of_one
                 .iter()
                 .filter(selects)
-                .map(|&policy| fitting(self.policies[policy as usize], interfaces, holding, outside));
+                .map(|&policy| fitting(&self.policies[policy as usize], interfaces, holding, outside));
             for Fitting { positions: found, outside } in any_of(found)? {
                 positions.extend(found);
                 only_outside |= outside;
@@ -269,11 +314,23 @@ impl<'a> Eligibility<'a> {
 
     /// What a policy says of each node; worked out when it is first asked for.
     fn selection(&self, policy: u32) -> &Selection {
-        let of = self.policies[policy as usize];
+        let of = &self.policies[policy as usize];
         self.selections[policy as usize].get_or_init(|| Selection {
-            selected: self.nodes.iter().map(|view| any_selects(&of.node_selectors, &view.node.labels)).collect(),
-            score: self.nodes.iter().map(|view| preference(of, view.node)).collect(),
+            selected: self.nodes.iter().map(|view| any_selects(&of.node_selectors, &view.labels)).collect(),
+            score: self.nodes.iter().map(|view| preference(of, &view.labels)).collect(),
         })
+    }
+}
+
+impl Candidate {
+    fn of(view: &NodeView) -> Self {
+        Self {
+            name: view.node.name.clone(),
+            labels: view.node.labels.clone(),
+            weight: view.node.weight,
+            fit: fit_for_service(view),
+            interfaces: view.interfaces.map(<[Interface]>::to_vec),
+        }
     }
 }
 
@@ -293,8 +350,8 @@ fn fit_for_service(view: &NodeView) -> Result<(), Ineligible> {
 }
 
 /// The sum of a policy's preferences for a node.
-fn preference(policy: &L2Policy, node: &Node) -> u32 {
-    let wishes = policy.preferences.iter().filter(|wish| wish.nodes.matches(&node.labels));
+fn preference(policy: &L2Policy, labels: &Labels) -> u32 {
+    let wishes = policy.preferences.iter().filter(|wish| wish.nodes.matches(labels));
     wishes.fold(0, |sum, wish| sum.saturating_add(wish.weight))
 }
 

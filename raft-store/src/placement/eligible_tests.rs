@@ -139,7 +139,7 @@ impl Lab {
     }
 
     fn verdict(&self, at: &str, users: &[&Service]) -> Arc<Verdict> {
-        self.ask(|eligibility| eligibility.of(address(at), self.pool.as_ref(), users))
+        self.ask(|eligibility| eligibility.of(&self.wanted, address(at), self.pool.as_ref(), users))
     }
 
     /// The preferred nodes for the usual address, by index: a is 0, b is 1, c is 2.
@@ -371,7 +371,7 @@ fn metallb_does_not_announce_shared_services_by_selecting_advertisements() {
     let key = Sharing { key: "k".into(), namespaces: BTreeSet::new(), permit_different_pods: false };
     let mut shared = service("web");
     shared.labels.insert("tier".into(), "front".into());
-    shared.requests.metallb_sharing = Some(key);
+    shared.requests.metallb_sharing = Some(Box::new(key));
     let lab = Lab::with(selecting(vec![Selector::label("tier", "front")]));
     assert_eq!(lab.verdict(ADDRESS, &[&shared]).nobody(), Some(Ineligible::SharedWithSelectors));
     assert_eq!(Lab::with(selecting(Vec::new())).nodes(&[&shared]), [0, 1]);
@@ -429,7 +429,7 @@ fn equal_verdicts_share_a_class_and_make_a_problem() {
     lab.node("b").weight = 3;
     lab.ask(|eligibility| {
         let of = |eligibility: &mut Eligibility, at: &str| {
-            eligibility.of(address(at), lab.pool.as_ref(), &[&service("web")])
+            eligibility.of(&lab.wanted, address(at), lab.pool.as_ref(), &[&service("web")])
         };
         let (one, two) = (of(eligibility, ADDRESS), of(eligibility, "10.0.5.101"));
         let elsewhere = of(eligibility, "10.0.10.100");

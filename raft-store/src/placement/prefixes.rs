@@ -8,7 +8,7 @@ use ipnetwork::IpNetwork;
 use crate::model::Family;
 
 /// Networks with a value each. A look-up asks once for each prefix length in use, however many networks there are.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct PrefixIndex<T> {
     networks: BTreeMap<IpNetwork, T>,
     lengths: BTreeMap<Family, Vec<u8>>,

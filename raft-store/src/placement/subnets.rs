@@ -7,7 +7,7 @@ use super::reason::Ineligible;
 use crate::model::{Family, Interface, L2Policy};
 
 /// The subnets of all nodes. A network of a single address (a loopback, a bound service address) is not a subnet.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Subnets {
     index: PrefixIndex<Option<u32>>,
     members: Vec<Vec<(u32, u32)>>,

@@ -6,7 +6,7 @@ mod run;
 pub use contract::{
     Advertisement, Allocation, Owner, PendingService, Plan, PlanMove, PlanState, PoolLine, StandingGrant, Warning,
 };
-pub use run::plan;
+pub use run::{plan, plan_for};
 
 #[cfg(test)]
 mod tests;

@@ -6,14 +6,20 @@ use std::net::IpAddr;
 use super::contract::{Allocation, Owner, PendingService, Plan, PlanMove, PlanState, PoolLine, StandingGrant, Warning};
 use crate::ipam::Grant;
 use crate::machine::{Command, Epoch, Event, Incarnation, MoveReason, Proposal, State};
-use crate::model::{Delta, Dialect, NodeName, ServiceKey, Wanted};
-use crate::placement::Eligibility;
+use crate::model::{Dialect, NodeName, ServiceKey, Wanted};
 
 /// Decides everything, as a group of the wanted nodes would that all run; continues from `from` where one is given.
 pub fn plan(wanted: &Wanted, from: Option<&Plan>) -> Plan {
-    let mut run = Run::new(wanted, from);
-    run.propose(Command::Configure(Delta { put: wanted.objects().collect(), ..Delta::default() }));
-    run.let_absent_owners_go(wanted);
+    plan_for(wanted.clone(), from)
+}
+
+/// As [`plan`], for a wanted state that nobody needs any more.
+pub fn plan_for(wanted: Wanted, from: Option<&Plan>) -> Plan {
+    let mut run = Run::new(&wanted, from);
+    let mut events = Vec::new();
+    run.state.adopt(wanted, &mut events);
+    run.follow(events);
+    run.let_absent_owners_go();
     run.rest();
     run.report(from)
 }
@@ -51,8 +57,13 @@ impl Run {
         self.index += 1;
         let proposal = Proposal { at_ms: 0, by: NodeName("plan".into()), command };
         let applied = self.state.apply(self.index, &proposal);
+        self.follow(applied.events);
+    }
+
+    /// Gives the releases that were asked for.
+    fn follow(&mut self, events: Vec<Event>) {
         let mut releases: BTreeMap<NodeName, Vec<(IpAddr, Epoch)>> = BTreeMap::new();
-        for event in applied.events {
+        for event in events {
             match event {
                 Event::ReleaseAsked { address, node, epoch, why } => {
                     self.why.entry(address).or_insert(why);
@@ -68,8 +79,9 @@ impl Run {
     }
 
     /// Nodes of the earlier plan that the wanted state does not have are dead.
-    fn let_absent_owners_go(&mut self, wanted: &Wanted) {
-        let absent = self.state.members.iter().filter(|(node, _)| !wanted.nodes.contains_key(node));
+    fn let_absent_owners_go(&mut self) {
+        let nodes = &self.state.wanted.nodes;
+        let absent = self.state.members.iter().filter(|(node, _)| !nodes.contains_key(node));
         let absent: Vec<_> = absent.filter_map(|(node, member)| Some((node.clone(), member.session?.id))).collect();
         for (node, session) in absent {
             self.propose(Command::ExpireSession { node, session });
@@ -160,8 +172,7 @@ fn pools(state: &State) -> Vec<PoolLine> {
 
 /// What placement has to say, with the addresses that a policy speaks for and no node may answer for.
 fn warnings(state: &State) -> Vec<Warning> {
-    let views = state.views();
-    let mut eligibility = Eligibility::new(&state.wanted, &views);
+    let mut eligibility = state.eligibility();
     let mut warnings = BTreeSet::new();
     for address in state.addresses() {
         let verdict = state.verdict(&mut eligibility, address);

@@ -12,7 +12,7 @@ use super::*;
 use crate::machine::{Command, Incarnation, Outcome, Proposal, SessionId};
 use crate::model::{Delta, NodeName, Object, Service, ServiceKey};
 use crate::net::quic::QuicWire;
-use crate::net::testing::Lab;
+use crate::net::testing::{Lab, NoHooks};
 use crate::net::{Dispatcher, Lane, RaftNetworks, Wire, WireError, WireVersion};
 use crate::replica::{Replica, export, import};
 
@@ -93,7 +93,7 @@ async fn run(store: LogStore, id: RaftId, wire: impl Wire) -> (Raft<TypeConfig, 
 async fn emptied_nodes_join_the_restored_one_and_vote() {
     let (lab, state) = (Lab::new(), saved());
     let [first, second] = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
-    let dispatchers = [(); 2].map(|()| Dispatcher::new("lab", BTreeSet::new(), |_, _| {}));
+    let dispatchers = [(); 2].map(|()| Dispatcher::new("lab", BTreeSet::new(), NoHooks));
     let bind = |name: &str, at: usize| QuicWire::bind(lab.config(name), dispatchers[at].clone()).unwrap();
     let (one, two) = (bind("node1", 0), bind("node2", 1));
     let member = |name: &str, wire: &QuicWire| Member { name: name.into(), address: wire.local_addr().unwrap() };

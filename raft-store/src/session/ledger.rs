@@ -51,6 +51,8 @@ pub struct Ledger {
     inherited: Option<BTreeSet<SessionId>>,
     /// When every promise of earlier leaders has surely run out.
     inherited_until: BootTime,
+    /// Every node that lives has had the time to ask this leader.
+    introduced: BootTime,
     /// When each voter last heard an older leader, by this clock.
     testimony: BTreeMap<NodeName, BootTime>,
 }
@@ -65,6 +67,7 @@ impl Ledger {
             to_retry: BTreeSet::new(),
             inherited: None,
             inherited_until: now + settings.longest_hold + settings.margin(),
+            introduced: now + settings.liveness.ping,
             testimony: BTreeMap::new(),
         }
     }
@@ -191,7 +194,7 @@ impl Ledger {
     }
 
     fn runs_out(&self, session: SessionId) -> BootTime {
-        self.promised.get(&session).copied().unwrap_or(self.inherited_until)
+        self.promised.get(&session).copied().unwrap_or(self.inherited_until.max(self.introduced))
     }
 }
 
@@ -311,6 +314,17 @@ mod tests {
         testify(&mut ledger, "c", 300);
         assert_eq!(overdue(&mut ledger, 700 + 500 + MARGIN - 1), 0, "the latest word of the majority counts");
         assert_eq!(overdue(&mut ledger, 700 + 500 + MARGIN), 1);
+    }
+
+    #[test]
+    fn a_living_node_has_the_time_to_ask_a_new_leader() {
+        let voters: BTreeSet<NodeName> = ["a", "b", "c"].map(NodeName::from).into();
+        let mut ledger = Ledger::new(4, settings(), at(1000));
+        for voter in ["b", "c"] {
+            ledger.testify(&voter.into(), 4, Duration::from_millis(600), &voters, settings(), at(1000));
+        }
+        assert_eq!(overdue(&mut ledger, 1099), 0, "every promise has run out, but nobody could ask yet");
+        assert_eq!(overdue(&mut ledger, 1100), 1);
     }
 
     #[test]

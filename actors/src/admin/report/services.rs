@@ -105,7 +105,7 @@ fn row<'a>(
     status: &NodeStatus,
     service: &Service,
     detailed: bool,
-    eligibility: &mut Eligibility<'a>,
+    eligibility: &mut Eligibility,
 ) -> ServiceRow {
     let grants = state.book.grants_of(&service.key);
     let mut pools: Vec<_> = grants.iter().map(|grant| grant.pool.1.clone()).collect();
@@ -144,7 +144,7 @@ fn answer<'a>(
     address: IpAddr,
     grants: &[Grant],
     detailed: bool,
-    eligibility: &mut Eligibility<'a>,
+    eligibility: &mut Eligibility,
 ) -> AnswerRow {
     let owned = state.owners.get(&address);
     let (answers, mut why_not) = owned.map_or((None, String::new()), |owned| answering(status, address, owned));

@@ -102,9 +102,9 @@ pub fn annotations(node: &Node, cx: Cx) -> Option<BTreeMap<String, Annotation>> 
             cx.report.error(key.place, problem.replace("label key", "annotation key"), None);
         } else if matches!(node.value, Value::Null) {
             let empty = Annotation { text: String::new(), key: key.place, place: node.place };
-            annotations.insert(key.text.clone(), empty);
+            annotations.insert(key.text.to_string(), empty);
         } else if let Some(text) = super::text(node, cx) {
-            annotations.insert(key.text.clone(), Annotation { text, key: key.place, place: node.place });
+            annotations.insert(key.text.to_string(), Annotation { text, key: key.place, place: node.place });
         }
     }
     Some(annotations)

@@ -12,7 +12,7 @@ use std::cell::RefCell;
 pub(super) use meta::{Annotation, Meta, NameRule, metadata};
 pub(super) use net::{address, block, host, ipv4, network, socket, split_addresses};
 pub(super) use scalar::{boolean, choice, duration, duration_in, int, text, text_or_number};
-pub(super) use selector::{labels, match_labels, selector, selectors};
+pub(super) use selector::{labels, selector, selectors};
 
 use super::diagnostic::{Place, Report};
 use super::yaml::{Key, Node, Value};
@@ -30,7 +30,7 @@ pub(super) struct Cx<'a> {
 pub(super) struct Fields<'n, 'a> {
     pub cx: Cx<'a>,
     pub place: Place,
-    entries: &'n [(Key, Node)],
+    entries: &'n [(Key<'n>, Node<'n>)],
     known: RefCell<Vec<&'static str>>,
 }
 
@@ -53,13 +53,18 @@ pub(super) fn partial<'a, T>(node: &Node, cx: Cx<'a>, read: impl FnOnce(&Fields<
     read(&Fields { cx, place: node.place, entries, known: RefCell::default() })
 }
 
-/// Decodes every item of a list; the good ones are given back.
-pub(super) fn list<T>(node: &Node, cx: Cx, item: impl Fn(&Node, Cx) -> Option<T>) -> Option<Vec<T>> {
+/// The items of a list.
+pub(super) fn items<'n, 't>(node: &'n Node<'t>, cx: Cx) -> Option<&'n [Node<'t>]> {
     let Value::Sequence(items) = &node.value else {
         let hint = matches!(node.value, Value::Scalar { .. }).then(|| "write it as a list: `[...]`".to_owned());
         return mismatch(node, cx, "a list", hint);
     };
-    Some(items.iter().filter_map(|node| item(node, cx)).collect())
+    Some(items)
+}
+
+/// Decodes every item of a list; the good ones are given back.
+pub(super) fn list<T>(node: &Node, cx: Cx, item: impl Fn(&Node, Cx) -> Option<T>) -> Option<Vec<T>> {
+    Some(items(node, cx)?.iter().filter_map(|node| item(node, cx)).collect())
 }
 
 /// Reports that something else stands where `expected` should.
@@ -105,7 +110,7 @@ pub(super) fn one_of(words: &[&str]) -> String {
 
 impl<'n, 'a> Fields<'n, 'a> {
     /// The node of a field; `None` when it is missing or null.
-    pub fn node(&self, name: &'static str) -> Option<&'n Node> {
+    pub fn node(&self, name: &'static str) -> Option<&'n Node<'n>> {
         self.known.borrow_mut().push(name);
         let found = self.entries.iter().find(|(key, _)| key.text == name).map(|(_, node)| node);
         found.filter(|node| !matches!(node.value, Value::Null))
@@ -185,9 +190,9 @@ impl<'n, 'a> Fields<'n, 'a> {
         !both
     }
 
-    fn unknown(&self) -> Vec<&'n Key> {
+    fn unknown(&self) -> Vec<&'n Key<'n>> {
         let known = self.known.borrow();
-        self.entries.iter().map(|(key, _)| key).filter(|key| !known.contains(&key.text.as_str())).collect()
+        self.entries.iter().map(|(key, _)| key).filter(|key| !known.contains(&&*key.text)).collect()
     }
 
     fn report_unknown(&self) {

@@ -11,7 +11,7 @@ fn is_boolean(text: &str) -> bool {
 }
 
 fn is_number(text: &str) -> bool {
-    text.parse::<f64>().is_ok() && text.starts_with(|c: char| c.is_ascii_digit() || matches!(c, '+' | '-' | '.'))
+    text.starts_with(|c: char| c.is_ascii_digit() || matches!(c, '+' | '-' | '.')) && text.parse::<f64>().is_ok()
 }
 
 /// Text. A bare number or boolean is refused, as the API server does.
@@ -20,7 +20,7 @@ pub fn text(node: &Node, cx: Cx) -> Option<String> {
         Value::Scalar { text, plain } if *plain && (is_boolean(text) || is_number(text)) => {
             mismatch(node, cx, "text", Some(format!("write \"{text}\" with quotes")))
         }
-        Value::Scalar { text, .. } => Some(text.clone()),
+        Value::Scalar { text, .. } => Some(text.clone().into_owned()),
         _ => mismatch(node, cx, "text", None),
     }
 }
@@ -28,7 +28,7 @@ pub fn text(node: &Node, cx: Cx) -> Option<String> {
 /// Text or a number, as text.
 pub fn text_or_number(node: &Node, cx: Cx) -> Option<String> {
     match &node.value {
-        Value::Scalar { text, plain } if !(*plain && is_boolean(text)) => Some(text.clone()),
+        Value::Scalar { text, plain } if !(*plain && is_boolean(text)) => Some(text.clone().into_owned()),
         _ => mismatch(node, cx, "text or a number", None),
     }
 }

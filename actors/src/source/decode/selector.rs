@@ -61,7 +61,7 @@ fn pairs(node: &Node, cx: Cx, value: impl Fn(&Node, Cx) -> Option<String>) -> Op
         if let Some(problem) = qualified_name_problem(&key.text) {
             cx.report.error(key.place, problem, None);
         } else if let Some(value) = value(node, cx) {
-            pairs.insert(key.text.clone(), value);
+            pairs.insert(key.text.to_string(), value);
         }
     }
     Some(pairs)
@@ -83,10 +83,10 @@ fn label_value(node: &Node, cx: Cx) -> Option<String> {
 
 /// `metadata.labels`.
 pub fn labels(node: &Node, cx: Cx) -> Option<Labels> {
-    pairs(node, cx, label_value)
+    pairs(node, cx, label_value).map(Labels::from)
 }
 
-/// A plain map of labels that select, as `spec.selector` of a service is.
+/// A plain map of labels that select.
 pub fn match_labels(node: &Node, cx: Cx) -> Option<BTreeMap<String, String>> {
     pairs(node, cx, label_value)
 }

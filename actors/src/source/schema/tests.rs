@@ -308,7 +308,9 @@ fn check_manifests(name: &Path, text: String) -> BTreeSet<String> {
     let files = [file(name.to_str().unwrap(), text)];
     let report = super::super::diagnostic::Report::new(&files);
     let (specs, mut seen) = (specs(), BTreeSet::new());
-    for document in super::super::yaml::parse(0, &files[0].text, &report).iter().map(to_json) {
+    let mut documents = Vec::new();
+    super::super::yaml::parse(0, &files[0].text, &report, |document| documents.push(to_json(&document)));
+    for document in documents {
         let kind = document["kind"].as_str().unwrap_or_default().to_owned();
         if let (Some(schema), "quorumlb.io/v1alpha1") = (specs.get(&kind), document["apiVersion"].as_str().unwrap()) {
             assert_eq!(problems(schema, &document["spec"]), Vec::<String>::new(), "{name:?}, {kind}");

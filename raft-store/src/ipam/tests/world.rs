@@ -95,9 +95,9 @@ pub(super) fn sharing(mut service: Service, key: &str, namespaces: &[&str]) -> S
         namespaces: namespaces.iter().map(|name| (*name).to_owned()).collect(),
         permit_different_pods: false,
     });
-    service.requests.native_sharing = sharing.clone();
-    service.requests.cilium_sharing = sharing.clone();
-    service.requests.metallb_sharing = sharing;
+    service.requests.native_sharing = sharing.clone().map(Box::new);
+    service.requests.cilium_sharing = sharing.clone().map(Box::new);
+    service.requests.metallb_sharing = sharing.map(Box::new);
     service
 }
 

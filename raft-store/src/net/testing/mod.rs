@@ -9,7 +9,7 @@ use std::time::Duration;
 use time::OffsetDateTime;
 
 use super::quic::{QuicConfig, QuicWire};
-use super::{Service, Wire};
+use super::{Hooks, Service, Wire};
 use crate::codec::WIRE_VERSION;
 use crate::model::NodeName;
 use crate::pki::{AUTHORITY_CERTIFICATE, Identity, Validity, init, issue};
@@ -94,6 +94,19 @@ impl Service for Echo {
 
     fn notify(&self, from: NodeName, datagram: Vec<u8>) {
         self.notices.lock().unwrap().push((from, datagram));
+    }
+}
+
+/// Hears nothing and admits everyone.
+pub(crate) struct NoHooks;
+
+impl Hooks for NoHooks {
+    fn notice(&self, _: NodeName, _: Vec<u8>) {}
+
+    fn leader_heard(&self, _: u64) {}
+
+    fn admits(&self, _: &Member) -> Result<(), String> {
+        Ok(())
     }
 }
 
