@@ -8,7 +8,7 @@
 //! | empty | one says that a group exists | join it under a new identity, never the old one |
 //! | empty | a reachable node was told of other founders, or of another cluster | wait, and say what differs |
 //! | empty, not a founder | no group is known | wait |
-//! | empty, founder | all founders are empty and name the same founders | found |
+//! | empty, founder | all founders know of no group and name the same founders | found |
 //! | empty, founder | a majority of the founders (itself included) so, and `patience` is over | found |
 //! | empty, founder | fewer | wait |
 //!
@@ -18,6 +18,9 @@
 //! majority of empty founders only when the founders that still hold the group are a minority: as long as a majority of
 //! them keep their disks, each majority of answers has one of theirs in it. Answers must be of one round, since a
 //! founder that was empty a while ago may hold the group now; older ones are not counted.
+//!
+//! A founder that has taken its identity says that there is no group until its log shows that a majority of the founders
+//! has elected a leader. Otherwise the others would join what cannot do anything without them.
 //!
 //! `patience` gives a founder that holds the group, and is only slow to start, time to say so.
 
@@ -58,13 +61,13 @@ pub struct Plan {
 /// What a node says when another one that has an empty disk asks it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Answer {
-    /// It holds an identity of this cluster's group.
+    /// It is part of this cluster's group.
     Exists {
         /// The cluster's name.
         cluster: String,
     },
-    /// Its disk is empty, too.
-    Empty {
+    /// It knows of no group: its disk is empty, too, or holds a founder's identity that no group has come of yet.
+    NoGroup {
         /// The cluster's name.
         cluster: String,
         /// The founders that its configuration names.
@@ -238,16 +241,16 @@ fn found(plan: &Plan, fresh: &BTreeMap<&NodeName, &Answer>, asked_for: Duration,
 
 /// What in an answer keeps this node from founding.
 fn contradiction(plan: &Plan, node: &NodeName, answer: &Answer) -> Option<Reason> {
-    let (Answer::Exists { cluster } | Answer::Empty { cluster, .. }) = answer;
+    let (Answer::Exists { cluster } | Answer::NoGroup { cluster, .. }) = answer;
     if *cluster != plan.cluster {
         let (theirs, ours) = (cluster.clone(), plan.cluster.clone());
         return Some(Reason::OtherCluster { node: node.clone(), theirs, ours });
     }
     match answer {
-        Answer::Empty { founders, .. } if *founders != plan.founders => {
+        Answer::NoGroup { founders, .. } if *founders != plan.founders => {
             Some(Reason::OtherFounders { node: node.clone(), difference: difference(&plan.founders, founders, node) })
         }
-        Answer::Empty { .. } | Answer::Exists { .. } => None,
+        Answer::NoGroup { .. } | Answer::Exists { .. } => None,
     }
 }
 

@@ -14,7 +14,7 @@ fn plan(me: &str, founders: &[&str]) -> Plan {
 }
 
 fn empty(plan: &Plan) -> Answer {
-    Answer::Empty { cluster: plan.cluster.clone(), founders: plan.founders.clone() }
+    Answer::NoGroup { cluster: plan.cluster.clone(), founders: plan.founders.clone() }
 }
 
 fn exists() -> Answer {

@@ -12,7 +12,7 @@ use openraft::storage::RaftStateMachine;
 
 use super::snapshot::{Assembly, Received};
 use super::{JoinAnswer, ProposeAnswer, RaftAnswer, RaftCall, Refusal, Request, Response, Service, SnapshotPart};
-use crate::bootstrap::{Answer, belongs};
+use crate::bootstrap::{Answer, belongs, founding_id};
 use crate::codec::{self, Kind, WIRE_VERSION};
 use crate::machine::Proposal;
 use crate::model::NodeName;
@@ -72,26 +72,36 @@ impl<SM: RaftStateMachine<TypeConfig, SnapshotData = Vec<u8>>> Dispatcher<SM> {
     pub async fn handle(&self, from: NodeName, request: Request) -> Response {
         let raft = self.raft();
         if let Request::Hello = request {
-            return Response::Hello(self.hello(raft.is_some()));
+            return Response::Hello(self.hello(raft.as_ref()));
         }
         let Some(raft) = raft else { return Response::Refused(Refusal::NoIdentity) };
         let answer = match request {
             Request::Raft { from: id, to, call } => self.raft_call(&raft, &from, id, to, call).await,
             Request::Propose(proposal) => propose(&raft, &from, proposal).await,
             Request::Join { id, member } => self.join(&raft, &from, id, member).await,
-            Request::Hello => Ok(Response::Hello(self.hello(true))),
+            Request::Hello => Ok(Response::Hello(self.hello(Some(&raft)))),
         };
         answer.unwrap_or_else(Response::Refused)
     }
 
-    fn hello(&self, has_identity: bool) -> Answer {
+    fn hello(&self, raft: Option<&Raft<TypeConfig, SM>>) -> Answer {
         let cluster = self.cluster.clone();
-        if has_identity {
-            Answer::Exists { cluster }
-        } else {
-            let founders = self.founders.lock().unwrap_or_else(PoisonError::into_inner).clone();
-            Answer::Empty { cluster, founders }
+        if raft.is_some_and(|raft| self.has_a_group(raft)) {
+            return Answer::Exists { cluster };
         }
+        let founders = self.founders.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        Answer::NoGroup { cluster, founders }
+    }
+
+    /// Whether a group is known to exist. Entry 0 is what a founder writes by itself; anything after it comes from a leader
+    /// that a majority has elected. Whoever is no founder has joined what was there.
+    fn has_a_group(&self, raft: &Raft<TypeConfig, SM>) -> bool {
+        let metrics = raft.metrics();
+        let metrics = metrics.borrow_watched();
+        let founder = self.founders.lock().unwrap_or_else(PoisonError::into_inner).iter().any(|member| {
+            founding_id(&self.cluster, &member.name) == metrics.id
+        });
+        !founder || metrics.current_leader.is_some() || metrics.last_log_index.is_some_and(|last| last > 0)
     }
 
     /// A claim to an identity must fit the name in the certificate: by the identity itself, which a node can check even

@@ -228,7 +228,7 @@ async fn nobody_speaks_for_another() {
 async fn a_node_without_an_identity_says_so_and_takes_no_part() {
     let lab = Lab::new();
     let (one, two) = (Node::start(lab.config("node1")), Node::start(lab.config("node2")));
-    let empty = Answer::Empty { cluster: "lab".into(), founders: BTreeSet::new() };
+    let empty = Answer::NoGroup { cluster: "lab".into(), founders: BTreeSet::new() };
     assert_eq!(one.ask(&two.member, &Request::Hello).await, Response::Hello(empty));
     let (from, to) = (founding_id("lab", &"node1".into()), founding_id("lab", &"node2".into()));
     let response = one.ask(&two.member, &Request::Raft { from, to, call: RaftCall::Vote(vote(from)) }).await;
