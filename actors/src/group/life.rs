@@ -196,7 +196,6 @@ impl Seeking {
         };
         let watch = watch::spawn(shared.clone(), me.clone(), part.clone(), self.store.health());
         shared.set_part(Some(part.clone()));
-        shared.board.update(|status| status.phase = Phase::Running);
         let (asked, hold) = (None, liveness.hold);
         Life::Running(Running { part, store: self.store, watch, asked, hold, retime: None, unfounded })
     }

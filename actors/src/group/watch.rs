@@ -12,6 +12,7 @@ use crate::leader::LeaderMessage;
 use crate::node::Shared;
 use crate::ports::{Wires, World};
 use crate::session::SessionMessage;
+use crate::status::Phase;
 use crate::tree::Line;
 
 /// Raft's standing changes with each entry; for people this is often enough.
@@ -72,7 +73,16 @@ async fn watch<W: World>(
                     return;
                 }
                 part.follow_addresses();
-                shared.board.update(|status| status.raft = Some(standing));
+                let phase = match part.is_caught_up() {
+                    true => Phase::Running,
+                    false => Phase::Bootstrapping("it waits for a leader, and for what it missed".to_owned()),
+                };
+                shared.board.update(|status| {
+                    status.raft = Some(standing);
+                    if status.phase != Phase::Stopping {
+                        status.phase = phase;
+                    }
+                });
             }
             changed = standing.changed() => {
                 if changed.is_none() {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use quorumlb_raft_store::group::Participant;
 use quorumlb_raft_store::machine::{Command, Outcome};
 use quorumlb_raft_store::net::ProposeError;
 use quorumlb_raft_store::replica::View;
@@ -75,7 +76,7 @@ impl<W: World> Desk for NodeDesk<W> {
     }
 
     fn view(&self) -> Option<View> {
-        self.shared.part().map(|part| part.view().clone())
+        self.shared.part().filter(Participant::is_caught_up).map(|part| part.view().clone())
     }
 
     async fn propose(&self, command: Command, patience: Duration) -> Result<Outcome, ProposeError> {

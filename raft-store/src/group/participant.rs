@@ -1,6 +1,7 @@
 //! One life of a node in the group: from the opened log to its shutdown.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -42,6 +43,7 @@ struct Inner<W: Wire> {
     networks: RaftNetworks<W>,
     forwarder: Forwarder<RaftGroup<W, Replica>>,
     suspends: Mutex<Suspends>,
+    caught_up: AtomicBool,
 }
 
 impl<W: Wire> Clone for Participant<W> {
@@ -93,7 +95,7 @@ impl<W: Wire> Participant<W> {
         let forwarder = Forwarder::new(RaftGroup::new(raft.clone(), wire));
         let metrics = raft.metrics();
         Ok(Self {
-            inner: Arc::new(Inner { raft, metrics, view, local, networks, forwarder, suspends: Mutex::default() }),
+            inner: Arc::new(Inner { raft, metrics, view, local, networks, forwarder, suspends: Mutex::default(), caught_up: AtomicBool::new(false) }),
         })
     }
 
@@ -119,6 +121,20 @@ impl<W: Wire> Participant<W> {
     /// The applied state.
     pub fn view(&self) -> &View {
         &self.inner.view
+    }
+
+    /// Whether the applied state has once been as new as a leader said the group's is. Before, right after a start, it may
+    /// be that of long ago.
+    pub fn is_caught_up(&self) -> bool {
+        let caught_up = &self.inner.caught_up;
+        if !caught_up.load(Ordering::Relaxed) {
+            let metrics = self.inner.metrics.borrow_watched();
+            let committed = metrics.cluster_committed.filter(|_| metrics.current_leader.is_some());
+            if committed.is_some_and(|committed| metrics.last_applied >= Some(committed)) {
+                caught_up.store(true, Ordering::Relaxed);
+            }
+        }
+        caught_up.load(Ordering::Relaxed)
     }
 
     /// What the node keeps for itself on the same disk.
