@@ -1,6 +1,7 @@
 """A node's disk gets full, or fails and goes read-only: it says so and steps aside, others go on, it comes back by itself."""
 
 import contextlib
+import json
 import time
 
 from qlab import stage
@@ -8,7 +9,7 @@ from qlab import stage
 ROUNDS = 1
 ADDRESSES = 6
 MEGABYTES = 64
-# From the moment the disk refuses a write; hold (500 ms), its margin and a commit, a step down if the node leads.
+# From the moment the node notices that its disk refuses a write; hold (500 ms), its margin and a commit, a step down if the node leads.
 BOUND = 3.0
 
 
@@ -20,12 +21,18 @@ def run(tale):
         disks = {}
         for name in members.nodes:
             disks[name] = stack.enter_context(stage.own_disk(members, name, MEGABYTES))
-        stack.callback(members.stop)
+        stack.callback(kill, members)
         members.start()
         for _ in tale.each():
             for kind in (full, read_only):
                 for leads in (False, True):
                     one(tale, members, disks, kind, leads)
+
+
+def kill(members):
+    """The nodes end before their disks do."""
+    for name in members.running():
+        members.kill(name)
 
 
 def full(disk):
@@ -50,8 +57,9 @@ def one(tale, members, disks, kind, leads):
     what = f"{kind.__doc__}, {'the leader' if leads else 'not the leader'} ({victim})"
     size = members.log(victim).stat().st_size
     mend = kind(disks[victim])
+    # A file that has room in itself takes some more, so that the node notices only after a while.
+    members.wait("a write that its disk refuses", lambda: noticed(members, victim, others[0]), 60)
     started = time.monotonic()
-    write(members, others[0], 1)
     members.wait("its addresses at others", lambda: moved(members, others), 30)
     took = time.monotonic() - started
     tale.check(took < BOUND, f"{what}: its addresses are at others after {took:.2f} s")
@@ -84,8 +92,19 @@ def says(members, victim, disk):
     return raft if raft and raft["phase"] == "aside" and raft["disk"] == disk else None
 
 
+def noticed(members, victim, other):
+    """Writes more, in pieces of some size; whether the node has noticed by then."""
+    write(members, other, 1)
+    return (members.ask("/v1/raft", victim) or {"disk": "ok"})["disk"] != "ok"
+
+
 def write(members, name, number):
-    """A service through the API, so that there is something to store; whether it was taken."""
-    body = ('{"apiVersion": "quorumlb.io/v1alpha1", "kind": "Service", "metadata": {"name": "late-%d", "namespace": "disk"}, '
-            '"spec": {"loadBalancerClass": "none/of-ours", "ports": [{"port": %d}]}}' % (number, 1000 + int(time.time()) % 30000))
-    return members.wait("a write taken", lambda: members.ask("/v1/services", name, "POST", body), 20) is not None
+    """A service through the API, so that there is something to store; whether it was taken. It asks for an address that
+    no pool has, and has many backends."""
+    now = time.time_ns()
+    service = {
+        "apiVersion": "quorumlb.io/v1alpha1", "kind": "Service", "metadata": {"name": f"late-{number}", "namespace": "disk"},
+        "spec": {"addresses": ["10.99.0.1"], "ports": [{"port": 1 + now % 65535}],
+                 "backends": [{"address": f"10.98.{host // 200}.{1 + host % 200}", "port": 80} for host in range(2000)]},
+    }
+    return members.wait("a write taken", lambda: members.ask("/v1/services", name, "POST", json.dumps(service)), 20) is not None

@@ -25,51 +25,63 @@ class Writer:
     def __init__(self, members, node, number):
         self._members, self.node, self._prefix = members, node, f"{node}-{number}"
         self._count = 0
-        self.standing, self.gone, self.unsure, self.refused = {}, set(), None, []
+        self.standing, self.gone, self.unsure, self.refused = {}, set(), set(), []
         self.acknowledged = 0
-        self._thread = None
+        self._thread, self._ending = None, threading.Event()
 
     def start(self):
         """Writes until the node is dead."""
+        self._ending.clear()
         self._thread = threading.Thread(target=self._loop, daemon=True)
         self._thread.start()
 
     def join(self):
-        """Waits until it has noticed."""
+        """The node is dead: waits until the writer has noticed."""
+        self._ending.set()
         self._thread.join(30)
 
     def _loop(self):
-        with contextlib.closing(admin.Connection(self._members.socket(self.node))) as connection:
-            while self._write(connection):
-                pass
+        while not self._ending.is_set():
+            with contextlib.closing(admin.Connection(self._members.socket(self.node))) as connection:
+                with contextlib.suppress(OSError, http.client.HTTPException):
+                    connection.connect()
+                    while self._write(connection):
+                        pass
+            time.sleep(0.01)
 
     def _write(self, connection):
-        old = next(iter(self.standing), None) if len(self.standing) >= KEPT else None
+        old = next((key for key in self.standing if key not in self.unsure), None) if len(self.standing) >= KEPT else None
         self._count += not old
-        self.unsure = old or f"default/{self._prefix}-{self._count}"
-        try:
-            if old:
-                status, answer = connection.ask(f"/v1/services/{old}", "DELETE")
-            else:
-                status, answer = connection.ask("/v1/services", "POST", service(self.unsure))
-        except (OSError, http.client.HTTPException):
-            return False
-        if status in (503, 504):
-            return False
+        key = old or f"default/{self._prefix}-{self._count}"
+        self.unsure.add(key)
+        if old:
+            status, answer = connection.ask(f"/v1/services/{old}", "DELETE")
+        else:
+            status, answer = connection.ask("/v1/services", "POST", service(key))
+        if status not in (200, 503, 504):
+            self.refused.append((key, status, answer))
         if status != 200:
-            self.refused.append((self.unsure, status, answer))
             return False
-        self._take(old, answer)
+        self._take(key, old, answer)
         return True
 
-    def _take(self, old, answer):
+    def _take(self, key, old, answer):
         self.acknowledged += 1
+        self.unsure.discard(key)
         if old:
             del self.standing[old]
             self.gone.add(old)
         else:
-            self.standing[self.unsure] = answer["addresses"]
-        self.unsure = None
+            self.standing[key] = answer["addresses"]
+
+    def settle(self, found):
+        """What came of the writes that nobody acknowledged."""
+        for key in self.unsure:
+            if key in found:
+                self.standing[key] = found[key]
+            else:
+                self.standing.pop(key, None)
+        self.unsure.clear()
 
 
 def service(key):
@@ -88,7 +100,7 @@ def run(tale):
         files = {"trial.yaml": stage.rules("10.64.0.0/16")}
         _, members = stack.enter_context(stage.flat_group("pow", files, running=[]))
         disks = {name: stack.enter_context(stage.own_disk(members, name, MEGABYTES)) for name in members.nodes}
-        stack.callback(members.stop)
+        stack.callback(lambda: [members.kill(name) for name in members.running()])
         members.start()
         members.wait_whole()
         writers = [Writer(members, name, number) for name in members.nodes for number in range(WRITERS_PER_NODE)]
@@ -102,7 +114,7 @@ def one_round(tale, members, writers, dice, disks):
     before = sum(writer.acknowledged for writer in writers)
     for writer in writers:
         writer.start()
-    members.wait("the first writes", lambda: all(writer.acknowledged or writer.refused for writer in writers))
+    members.wait("the first writes", lambda: sum(writer.acknowledged for writer in writers) >= before + 20)
     time.sleep(dice.uniform(0.05, 0.8))  # the random moment
     for name in members.nodes:
         members.signal(name, signal.SIGKILL)
@@ -123,25 +135,26 @@ def judge(tale, members, writers, acknowledged, started, disks):
     """Compares every node's services with what was acknowledged."""
     expected = {key: addresses for writer in writers for key, addresses in writer.standing.items()}
     gone = {key for writer in writers for key in writer.gone}
-    unsure = {writer.unsure for writer in writers if writer.unsure}
+    unsure = {key for writer in writers for key in writer.unsure}
     with contextlib.suppress(RuntimeError):
         members.wait("the acknowledged services everywhere", lambda: stage.everywhere(
-            members, lambda name: not wrong(members.addresses(name), expected, gone, unsure)), 10)
+            members, lambda name: not wrong(members.addresses(name), expected, gone, unsure)) and agree(members), 10)
     found = {name: members.addresses(name) for name in members.nodes}
     for name, services in found.items():
         for text in wrong(services, expected, gone, unsure)[:5]:
             tale.check(False, f"{name}: {text}")
     refused = [text for writer in writers for text in writer.refused]
     crash = "power lost" if disks else "killed"
-    tale.check(len({str(sorted(services.items())) for services in found.values()}) == 1 and not refused,
+    tale.check(agree(members) and not refused,
                f"all {crash}: {acknowledged} writes acknowledged, {len(unsure)} unsure, {len(expected)} services stand "
                f"as acknowledged on every node, {time.monotonic() - started:.1f} s {refused[:3] or ''}")
     for writer in writers:
-        if writer.unsure in found["n1"]:
-            writer.standing[writer.unsure] = found["n1"][writer.unsure]
-        else:
-            writer.standing.pop(writer.unsure, None)
-        writer.unsure = None
+        writer.settle(found["n1"])
+
+
+def agree(members):
+    """Whether every node says the same."""
+    return len({str(sorted(members.addresses(name).items())) for name in members.nodes}) == 1
 
 
 def wrong(services, expected, gone, unsure):
