@@ -97,9 +97,9 @@ class Group:
         for name in self.nodes:
             self.tool("pki", "issue", name, "--dir", str(pki), "--out", str(self.data(name) / "pki"))
 
-    def tool(self, *arguments):
+    def tool(self, *arguments, program=None):
         """Runs a `quorumlb` command that needs no node and returns what it printed; an error if it fails."""
-        result = subprocess.run([self.binary, *arguments], capture_output=True, text=True, check=False)
+        result = subprocess.run([program or self.binary, *arguments], capture_output=True, text=True, check=False)
         if result.returncode != 0:
             raise RuntimeError(f"quorumlb {' '.join(arguments)}: exit {result.returncode}: {result.stderr.strip()}")
         return result.stdout
@@ -135,6 +135,17 @@ class Group:
         """SIGKILL, and waits until it is gone."""
         self.signal(name, signal.SIGKILL)
         self.nodes[name].process.wait()
+
+    def wipe(self, name):
+        """Takes everything from a data folder but the certificates."""
+        for path in self.data(name).iterdir():
+            if path.name != "pki":
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+    def restore(self, saved, name):
+        """Makes a node's data folder from a saved state."""
+        self.tool("snapshot", "restore", str(saved), "--config", str(self.config), "--node", name,
+                  "--data", str(self.data(name)), program=self.nodes[name].program)
 
     def stop(self):
         """Ends all that still run."""
@@ -174,7 +185,7 @@ class Group:
     def command(self, name, *arguments, patience=60):
         """Runs a `quorumlb` command against a node's socket: (exit code, what it printed)."""
         result = subprocess.run(
-            [self.binary, *arguments, "--socket", str(self.socket(name))],
+            [self.nodes[name].program or self.binary, *arguments, "--socket", str(self.socket(name))],
             capture_output=True, text=True, timeout=patience, check=False,
         )
         return result.returncode, (result.stdout + result.stderr).strip()

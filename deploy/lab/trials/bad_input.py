@@ -18,18 +18,21 @@ def inputs():
     """(what it is called, its bytes), made when it is needed."""
     for path in sorted(WRONG.iterdir()):
         yield path.name, path.read_bytes()
-    for at in (GOOD.index("10.9.0.100-") + 4, GOOD.index("services") + 3, GOOD.rindex("{address") + 9):
+    for at in (GOOD.index("10.9.0.100-") + 4, GOOD.index("kind: Service") + 9, GOOD.rindex("{address") + 9):
         yield f"good manifests cut off at byte {at}", GOOD.encode()[:at]
     with open("/dev/urandom", "rb") as random:
         yield "100 MB of random bytes", random.read(JUNK_BYTES)
     yield "100 MB of one list", b"- a\n" * (JUNK_BYTES // 4)
     yield "100 MB of opening brackets", b"[" * JUNK_BYTES
+    # Small enough to be read at all.
+    yield "15 MB of one list", b"- a\n" * 3_750_000
+    yield "15 MB of opening brackets", b"[" * 15_000_000
 
 
 def run(tale):
     """The trial. A round is one wrong input; the short form takes some of each kind."""
     listed = sum(1 for _ in WRONG.iterdir())
-    every = max(1, round(listed / max(1, tale.rounds - 6)))
+    every = max(1, round(listed / max(1, tale.rounds - 8)))
     with stage.flat_group("bad", {"trial.yaml": GOOD}) as (segment, members):
         members.wait("all owners", lambda: len(members.owners()) == SERVICES)
         before, owners = members.addresses(), members.owners()

@@ -1,6 +1,5 @@
 """A late founder, a fifth node, a wiped one, a dead voter, and one that leaves for good."""
 
-import shutil
 import signal
 import time
 
@@ -78,9 +77,7 @@ def wiped(tale, members):
     victim = next(name for name in voters(members) if name != leader)
     old = rows(members)[victim]
     members.kill(victim)
-    for path in members.data(victim).iterdir():
-        if path.name != "pki":
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    members.wipe(victim)
     started = time.monotonic()
     members.start(victim)
     members.wait_whole()

@@ -1,6 +1,5 @@
 """Services keep their addresses through restarts, a dead leader, the same files again, a grown pool, save and restore."""
 
-import shutil
 import signal
 
 from qlab import stage
@@ -92,11 +91,8 @@ def restored(members):
         raise RuntimeError(f"snapshot save: {text}")
     for name in members.nodes:
         members.kill(name)
-        for path in members.data(name).iterdir():
-            if path.name != "pki":
-                shutil.rmtree(path) if path.is_dir() else path.unlink()
-    members.tool("snapshot", "restore", str(saved), "--config", str(members.config), "--node", "n1",
-                 "--data", str(members.data("n1")))
+        members.wipe(name)
+    members.restore(saved, "n1")
     members.start()
     members.wait_whole(90)
     return "every node wiped, n1 restored from a saved state, the others joined it"

@@ -16,7 +16,7 @@ def run(tale):
     """The trial. A round is a second."""
     files = {"trial.yaml": stage.rules("10.9.0.100-10.9.0.199") + stage.services(ADDRESSES)}
     with contextlib.ExitStack() as stack:
-        _, members = stack.enter_context(stage.flat_group("ste", files, ping="20ms", hold="100ms"))
+        _, members = stack.enter_context(stage.flat_group("ste", files, ping="20ms", hold="100ms", rebalance="{after: 1s, pace: 100/s}"))
         owners = members.wait("an even spread", lambda: stage.even(members.owners(), ADDRESSES, 3))
         index, closed = members.last_index(), fences(members)
         leader = members.leader()
