@@ -1,5 +1,6 @@
 //! `quorumlb run`: a node.
 
+use std::io::IsTerminal;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -239,8 +240,10 @@ fn no(message: &str) -> ExitCode {
 
 fn log_to_stderr(json: bool) {
     let filter = EnvFilter::try_from_env("QUORUMLB_LOG")
-        .unwrap_or_else(|_| EnvFilter::new("info,openraft=warn,quinn=warn,rustls=warn"));
+        .unwrap_or_else(|_| EnvFilter::new("info,openraft=error,quinn=warn,rustls=warn"));
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // Colours are for people; a journal or a file keeps the text alone.
+    let log = log.with_ansi(std::io::stderr().is_terminal());
     if json { log.json().init() } else { log.with_target(false).compact().init() }
 }
 
