@@ -193,3 +193,6 @@ fn difference(before: Option<&NodeReport>, now: &NodeReport) -> String {
     }
     said.join("; ")
 }
+
+#[cfg(test)]
+mod tests;
