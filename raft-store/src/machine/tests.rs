@@ -267,6 +267,8 @@ proptest! {
                 prop_assert!(member.is_some_and(|member| member.session.is_some()), "{} has a dead owner", address);
             }
             let unbalanced = state.unbalanced();
+            let (_, _, problem) = state.problem(&mut state.eligibility());
+            prop_assert_eq!(unbalanced, !crate::placement::is_optimal(&problem), "after {:?}", step);
             twin = stored_and_loaded(&twin);
             prop_assert_eq!(&twin, &state);
             prop_assert_eq!(twin.unbalanced(), unbalanced);
