@@ -7,6 +7,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::derived::Derived;
+use super::staging::Staged;
 use super::{Command, Epoch, Event, Incarnation, MoveReason, NodeReport, Outcome, Proposal, SessionId};
 use crate::ipam::AddressBook;
 use crate::model::{ConfigDigest, NodeName, ServiceKey, Wanted};
@@ -32,6 +33,8 @@ pub struct State {
     pub(super) earlier_hold: std::time::Duration,
     /// Services that came through the API: a configuration from files neither removes nor replaces them unasked.
     pub(super) from_api: BTreeSet<ServiceKey>,
+    /// Parts of a change that is not all there yet.
+    pub(super) staged: Option<Staged>,
     /// What follows from the rest.
     #[serde(skip)]
     pub(super) derived: Derived,
@@ -107,7 +110,7 @@ impl State {
     pub fn apply(&mut self, index: u64, proposal: &Proposal) -> Applied {
         let mut events = Vec::new();
         let outcome = match &proposal.command {
-            Command::Configure(delta) => self.configure_files(delta, &proposal.by, &mut events),
+            Command::Configure(delta) => self.configure_in_parts(delta, &proposal.by, &mut events),
             Command::Report { node, incarnation, report } => self.report(node, *incarnation, report, &mut events),
             Command::OpenSession { node, incarnation } => {
                 self.open_session(node, *incarnation, SessionId(index), &mut events)

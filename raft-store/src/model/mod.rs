@@ -22,7 +22,7 @@ pub use bgp::{
     InstanceOverride, PeerFamily, PeerMatch, RemoteAsn, SecretRef, ServiceAddressKind,
 };
 pub use cluster::{ClusterSettings, Fencing, Liveness, Rebalance};
-pub use delta::Delta;
+pub use delta::{Delta, Part, PartOf};
 pub use dialect::{Age, Dialect};
 pub use family::{Family, FamilyPolicy};
 pub use label::{Expression, LabelLookup, Labels, Operator, Selector, any_selects};
