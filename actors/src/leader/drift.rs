@@ -17,9 +17,16 @@ use crate::tree::Line;
 /// At a pace of more than ten a second several moves begin at once.
 const SHORTEST_STEP: Duration = Duration::from_millis(200);
 
-/// The nodes, as far as a change of them calls for quiet.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Nodes(BTreeMap<NodeName, (bool, bool, Vec<(String, bool)>)>);
+/// A node, as far as a change of it calls for quiet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Seen {
+    live: bool,
+    relieved: bool,
+    /// Its interfaces, and whether they are up.
+    interfaces: Vec<(String, bool)>,
+}
+
+type Nodes = BTreeMap<NodeName, Seen>;
 
 /// When owners may move.
 #[derive(Default)]
@@ -81,10 +88,10 @@ fn nodes(state: &State) -> Nodes {
         let live = member.is_some_and(|member| member.session.is_some());
         let relieved = member.is_some_and(|member| member.relieved());
         let interfaces = member.and_then(|member| member.report.as_ref()).map(|report| &report.interfaces);
-        let links = interfaces.into_iter().flatten().map(|link| (link.name.clone(), link.up)).collect();
-        (live, relieved, links)
+        let interfaces = interfaces.into_iter().flatten().map(|link| (link.name.clone(), link.up)).collect();
+        Seen { live, relieved, interfaces }
     };
-    Nodes(state.wanted.nodes.keys().map(|node| (node.clone(), of(node))).collect())
+    state.wanted.nodes.keys().map(|node| (node.clone(), of(node))).collect()
 }
 
 #[cfg(test)]

@@ -95,7 +95,16 @@ impl<W: Wire> Participant<W> {
         let forwarder = Forwarder::new(RaftGroup::new(raft.clone(), wire));
         let metrics = raft.metrics();
         Ok(Self {
-            inner: Arc::new(Inner { raft, metrics, view, local, networks, forwarder, suspends: Mutex::default(), caught_up: AtomicBool::new(false) }),
+            inner: Arc::new(Inner {
+                raft,
+                metrics,
+                view,
+                local,
+                networks,
+                forwarder,
+                suspends: Mutex::default(),
+                caught_up: AtomicBool::new(false),
+            }),
         })
     }
 

@@ -100,8 +100,8 @@ pub(super) fn is_told(service: &Service) -> bool {
     service.kind == ServiceKind::LoadBalancer || !service.external_ips.is_empty()
 }
 
-fn row<'a>(
-    state: &'a State,
+fn row(
+    state: &State,
     status: &NodeStatus,
     service: &Service,
     detailed: bool,
@@ -138,8 +138,8 @@ fn protocol(protocol: quorumlb_raft_store::model::Protocol) -> &'static str {
     }
 }
 
-fn answer<'a>(
-    state: &'a State,
+fn answer(
+    state: &State,
     status: &NodeStatus,
     address: IpAddr,
     grants: &[Grant],
