@@ -102,6 +102,7 @@ impl State {
         }
         self.members.entry(node.clone()).or_default().refused.insert(address);
         events.push(Event::Refused { address, node: node.clone(), message: message.to_owned() });
+        self.derived.balance_changed();
         if let Some(eligibility) = &mut self.derived.eligibility {
             eligibility.refuse(node, address);
         }
@@ -193,3 +194,6 @@ fn difference(before: Option<&NodeReport>, now: &NodeReport) -> String {
     }
     said.join("; ")
 }
+
+#[cfg(test)]
+mod tests;
