@@ -114,7 +114,8 @@ mod tests {
     fn a_link_that_came_back_before_the_next_look_calls_for_quiet() {
         let link = |up| {
             let links = vec![("net0".to_owned(), up)];
-            Nodes(BTreeMap::from([(NodeName("node1".into()), (Some(SessionId(1)), false, links))]))
+            let seen = Seen { session: Some(SessionId(1)), relieved: false, interfaces: links };
+            Nodes::from([(NodeName("node1".into()), seen)])
         };
         let at = |seconds| BootTime(Duration::from_secs(seconds));
         let mut drift = Drift::default();
