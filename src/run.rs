@@ -229,4 +229,10 @@ fn prefer_this_process() {
     if let Err(error) = rustix::process::setpriority_process(None, NICE) {
         tracing::info!(%error, "the scheduler does not prefer this process (CAP_SYS_NICE is missing)");
     }
+    // Where the kernel groups processes by session (sched_autogroup), the above counts within the session alone, and this
+    // among sessions. Only when the session is this process's own, as service managers start it.
+    let own_session = rustix::process::getsid(None).is_ok_and(|session| session == rustix::process::getpid());
+    if own_session && let Err(error) = std::fs::write("/proc/self/autogroup", NICE.to_string()) {
+        tracing::debug!(%error, "the session's scheduling group stays as it is");
+    }
 }
