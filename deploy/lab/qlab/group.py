@@ -125,6 +125,7 @@ class Group:
                 node.process = netns.spawn(
                     node.namespace, *node.wrapper, node.program or self.binary, "run", "--config", str(self.config), "--node", name,
                     "--data", str(self.data(name)), "--socket", str(self.socket(name)), stdout=log, stderr=log,
+                    start_new_session=True,  # as a service manager does it
                 )
 
     def signal(self, name, what):

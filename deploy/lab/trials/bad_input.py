@@ -65,7 +65,7 @@ def take(members, name, content):
     problems = [f"{node} does not log it" for node in members.nodes if b"files are wrong" not in added(members, node, logged)]
     problems += ["addresses or owners changed"] * ((members.addresses(), members.owners()) != before)
     problems += offline(members)
-    return not problems, f"{name}: {rows[0].rpartition('/')[2]} ({took:.1f} s) {'; '.join(problems)}"
+    return not problems, f"{name}: {rows[0].partition('/config/')[2]} ({took:.1f} s) {'; '.join(problems)}"
 
 
 def put(members, content):
