@@ -256,12 +256,16 @@ impl Scheduling {
             Self::Nice => nice(),
             Self::Realtime => realtime().or_else(|_| nice()),
         };
+        prefer_this_session();
         if let Err(error) = asked {
             tracing::info!(%error, "the scheduler does not prefer this process (CAP_SYS_NICE is missing)");
         }
     }
-    // Where the kernel groups processes by session (sched_autogroup), the above counts within the session alone, and this
-    // among sessions. Only when the session is this process's own, as service managers start it.
+}
+
+/// Where the kernel groups processes by session (`sched_autogroup`), a nice value counts within the session alone; this one
+/// counts among sessions. Only when the session is this process's own, as service managers start it.
+fn prefer_this_session() {
     let own_session = rustix::process::getsid(None).is_ok_and(|session| session == rustix::process::getpid());
     if own_session && let Err(error) = std::fs::write("/proc/self/autogroup", NICE.to_string()) {
         tracing::debug!(%error, "the session's scheduling group stays as it is");
