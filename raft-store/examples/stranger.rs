@@ -21,6 +21,7 @@ use rustls::version::TLS13;
 
 const PROTOCOL: &[u8] = b"quorumlb/2";
 const PATIENCE: Duration = Duration::from_secs(3);
+const MAX_ANSWER: usize = 1 << 16;
 
 type Failure = Box<dyn Error>;
 type Shown = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
@@ -55,7 +56,7 @@ async fn dial(to: SocketAddr, name: &str, authority: &str, shows: Option<Shown>)
         let (mut send, mut receive) = connection.open_bi().await?;
         send.write_all(b"M\x02x").await?;
         send.finish()?;
-        Ok::<_, Failure>(receive.read_to_end(100).await?)
+        Ok::<_, Failure>(receive.read_to_end(MAX_ANSWER).await?)
     };
     match tokio::time::timeout(PATIENCE, asking).await {
         Ok(Ok(answer)) => {

@@ -31,10 +31,10 @@ def run(tale):
         kinds = [next(iter(record["event"])) for record in records]
         tale.check("SessionExpired" not in kinds, f"{len(busy)} busy loops for {tale.rounds} s: no session expired")
         tale.check("Granted" not in kinds and members.owners() == owners, "no address moved")
-        tale.check(fences(members) == closed, f"no node had to stop answering: {fences(members)}")
         tale.check(members.leader() == leader, f"{leader} leads from beginning to end")
-        stalls = {name: members.metric(name, "quorumlb_stalls_total") for name in members.nodes}
-        tale.tell(f"events {dict(collections.Counter(kinds))}, stalls {stalls}")
+        # Neither promised nor good: a moment without answers that no other node has noticed.
+        moments = {name: count - closed[name] for name, count in fences(members).items()}
+        tale.tell(f"events {dict(collections.Counter(kinds))}, times that a node had to stop answering {moments}")
 
 
 @contextlib.contextmanager

@@ -61,11 +61,11 @@ def fences(members):
     return {name: members.metric(name, "quorumlb_fence_closed_total") for name in members.running()}
 
 
-def dial(segment, members, stranger, identity, to=None):
-    """Asks n1 from the observer's host; the result of the program."""
+def dial(segment, members, stranger, identity, host="obs"):
+    """Asks n1 from a host; the result of the program."""
     authority = members.data("n1") / "pki" / "ca.crt"
     return subprocess.run(
-        ["ip", "netns", "exec", segment.namespace("obs"), stranger, "dial", to or f"{segment.address['n1']}:{PORT}", "n1",
+        ["ip", "netns", "exec", segment.namespace(host), stranger, "dial", f"{segment.address['n1']}:{PORT}", "n1",
          str(authority), *identity], capture_output=True, text=True, check=False)
 
 
@@ -100,11 +100,11 @@ def halves(tale, segment, members, stranger, identity):
             with netns.inside(segment.namespace("obs")):
                 sender = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
             sender.sendto(initial, (segment.address["n1"], PORT))
-        answered = dial(segment, members, stranger, issue(members, "pki", "n3")).stdout.strip()
-        # A handshake that went on was answered with a stream; ours says nothing that makes sense, but it came in.
+        # From another host: one address may have only so many connections.
+        answered = dial(segment, members, stranger, issue(members, "pki", "n3"), "n3")
         members.wait("handshakes given up", lambda: unfinished(members) - before >= UNPROVEN, 30)
-    tale.check("connection lost" not in answered and "no answer" not in answered,
-               f"{len(begun)} half handshakes: {unfinished(members) - before:.0f} begun, given up and counted; meanwhile a peer of the group gets through: {answered}")
+    tale.check(answered.returncode == 1, f"{len(begun)} half handshakes: {unfinished(members) - before:.0f} begun, given up "
+               f"and counted; meanwhile a peer with a certificate of the group is {answered.stdout.strip()}")
 
 
 def initials(segment, members, stranger, identity):
