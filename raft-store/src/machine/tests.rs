@@ -1,5 +1,4 @@
-//! Random histories: an ownership ends only by its owner's release, report or refusal, or with its session (P3); epochs
-//! only grow; every owner has a session; a stored state goes on as one that was never stored; what is kept up step by step
+//! Random histories: an ownership ends only by its owner's release or refusal, or with its session (P3); epochs only grow; every owner has a session; a stored state goes on as one that was never stored; what is kept up step by step
 //! equals what is worked out from scratch.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -164,7 +163,7 @@ fn command(state: &State, step: &Step) -> Option<(Command, Option<NodeName>)> {
             let node = name(*index);
             let incarnation = session(&node)?.incarnation;
             let report = NodeReport { interfaces: vec![interface(*up)], ..NodeReport::default() };
-            (Command::Report { node: node.clone(), incarnation, report }, Some(node))
+            (Command::Report { node, incarnation, report }, None)
         }
         Step::Drain(index, on) => (Command::Drain { node: name(*index), on: *on }, None),
         Step::Service(number, shape) => (configure(vec![service(key(*number), *shape)]), None),
