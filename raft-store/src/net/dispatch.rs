@@ -14,7 +14,7 @@ use super::snapshot::{Assembly, Received};
 use super::{JoinAnswer, ProposeAnswer, RaftAnswer, RaftCall, Refusal, Request, Response, Service, SnapshotPart};
 use crate::bootstrap::{Answer, belongs, founding_id};
 use crate::codec::{self, Kind, WIRE_VERSION};
-use crate::machine::Proposal;
+use crate::machine::{Command, Proposal};
 use crate::model::NodeName;
 use crate::types::{Member, RaftId, TypeConfig};
 
@@ -98,9 +98,12 @@ impl<SM: RaftStateMachine<TypeConfig, SnapshotData = Vec<u8>>> Dispatcher<SM> {
     fn has_a_group(&self, raft: &Raft<TypeConfig, SM>) -> bool {
         let metrics = raft.metrics();
         let metrics = metrics.borrow_watched();
-        let founder = self.founders.lock().unwrap_or_else(PoisonError::into_inner).iter().any(|member| {
-            founding_id(&self.cluster, &member.name) == metrics.id
-        });
+        let founder = self
+            .founders
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .iter()
+            .any(|member| founding_id(&self.cluster, &member.name) == metrics.id);
         !founder || metrics.current_leader.is_some() || metrics.last_log_index.is_some_and(|last| last > 0)
     }
 
@@ -214,6 +217,10 @@ async fn propose<SM: RaftStateMachine<TypeConfig>>(
 ) -> Result<Response, Refusal> {
     if proposal.by != *from {
         return Err(Refusal::NotYou(format!("{from} brings a proposal by {}", proposal.by)));
+    }
+    if let Command::ExpireSession { .. } | Command::HoldStands { .. } = proposal.command {
+        // It follows from what the leader itself has promised; a former leader does not know that any more (P3).
+        return Err(Refusal::NotYou(format!("only the leader may {}", proposal.command.name())));
     }
     let answer = match raft.client_write(proposal).await {
         Ok(written) => ProposeAnswer::Applied(written.data),
