@@ -216,7 +216,7 @@ fn no(message: &str) -> ExitCode {
 
 fn log_to_stderr(json: bool) {
     let filter = EnvFilter::try_from_env("QUORUMLB_LOG")
-        .unwrap_or_else(|_| EnvFilter::new("info,openraft=warn,quinn=warn,rustls=warn"));
+        .unwrap_or_else(|_| EnvFilter::new("info,openraft=error,quinn=warn,rustls=warn"));
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     if json { log.json().init() } else { log.with_target(false).compact().init() }
 }
