@@ -90,13 +90,11 @@ impl State {
     /// Notes what the change of an object reaches, and takes out what follows from the object as it is.
     fn before_change(&mut self, key: &ObjectKey, effect: &mut Effect) {
         effect.note(key);
-        match key {
-            ObjectKey::Service(key) => {
-                let Some(service) = self.wanted.services.get(key) else { return };
-                self.derived.unindex(key, &service.external_ips);
-                effect.external.extend(&service.external_ips);
-            }
-            _ => {}
+        if let ObjectKey::Service(key) = key
+            && let Some(service) = self.wanted.services.get(key)
+        {
+            self.derived.unindex(key, &service.external_ips);
+            effect.external.extend(&service.external_ips);
         }
     }
 }

@@ -294,3 +294,26 @@ fn a_wanted_state_is_adopted_as_a_delta_of_all_its_objects_is_applied() {
     adopted.earlier_hold = configured.earlier_hold;
     assert_eq!((adopted, events), (configured, applied.events));
 }
+
+#[test]
+fn the_longest_earlier_hold_counts_until_a_leader_has_seen_the_last_change_stand() {
+    let mut state = State::default();
+    let ms = std::time::Duration::from_millis;
+    let apply = |state: &mut State, command| {
+        let proposal = Proposal { at_ms: 0, by: NodeName::from("test"), command };
+        state.apply(1, &proposal).outcome
+    };
+    let hold = |ms: std::time::Duration| {
+        let liveness = Liveness { hold: ms, ..Liveness::default() };
+        configure(vec![Object::Settings(ClusterSettings { liveness, ..ClusterSettings::default() })])
+    };
+    apply(&mut state, hold(ms(5000)));
+    apply(&mut state, hold(ms(600)));
+    let changes = state.hold_shrunk().unwrap();
+    apply(&mut state, hold(ms(400)));
+    assert_eq!(state.longest_hold(), ms(5000), "a promise of 5 s may still run");
+    assert!(matches!(apply(&mut state, Command::HoldStands { changes }), Outcome::Refused(_)), "it changed again");
+    let changes = state.hold_shrunk().unwrap();
+    assert_eq!(apply(&mut state, Command::HoldStands { changes }), Outcome::Done);
+    assert_eq!((state.longest_hold(), state.hold_shrunk()), (ms(400), None));
+}
