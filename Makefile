@@ -2,11 +2,11 @@
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 
-.PHONY: help tools build demo test lint fmt deny bench lab lab-down lab-status p3
+.PHONY: help tools build demo test lint fmt deny bench lab lab-down lab-status p3 trials trial-programs next-release
 
 # Every script that is not Rust.
-BASH_SCRIPTS := deploy/tools deploy/lab/lab deploy/lab/routers.sh deploy/lab/topology.sh tests/lab .ci/run
-PYTHON := deploy/demo deploy/lab/observer deploy/lab/p3 deploy/lab/qlab/*.py bench/run bench/*.py
+BASH_SCRIPTS := deploy/tools deploy/lab/lab deploy/lab/routers.sh deploy/lab/topology.sh tests/lab tests/trials .ci/run
+PYTHON := deploy/demo deploy/lab/observer deploy/lab/p3 deploy/lab/trial deploy/lab/trials/*.py deploy/lab/qlab/*.py bench/run bench/*.py
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,6 +28,8 @@ test: lint ## install what is needed, then run every check and test
 	tests/lab
 	cargo build --workspace --locked
 	cargo nextest run --workspace --locked --no-fail-fast
+	$(MAKE) trial-programs
+	tests/trials
 
 lint: ## formatting, clippy, shellcheck, Python's grammar; warnings are errors
 	deploy/tools build lint
@@ -56,6 +58,21 @@ p3: ## rounds of partitions and pauses at the owner, every answer on the segment
 	deploy/lab/p3 selftest
 	deploy/lab/p3 partition
 	deploy/lab/p3 pause
+
+trials: ## a running group through faults, restarts, bad input and strangers: see docs/testing.md (about 15 minutes)
+	deploy/tools build lab
+	cargo build --release --locked
+	$(MAKE) trial-programs
+	deploy/lab/trial
+
+trial-programs: next-release
+	cargo build --locked -p quorumlb-raft-store --example stranger
+
+# In the same target folder, since only what speaks on the wire is built anew.
+next-release:
+	cargo build --locked --features bumped-wire-version
+	cp target/debug/quorumlb target/debug/quorumlb-next
+	cargo build --locked
 
 lab: ## the leaf-spine fabric of real FRR routers, in network namespaces of its own
 	deploy/tools lab

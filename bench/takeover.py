@@ -14,11 +14,10 @@ import signal
 import time
 from dataclasses import dataclass, field
 
-import flat
 import keepalived
 import ours
 import table
-from qlab import netns, packets, probe
+from qlab import flat, netns, packets, probe
 
 PATIENCE_SECONDS = 30
 PHASE_SECONDS = 1.0

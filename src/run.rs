@@ -1,10 +1,11 @@
 //! `quorumlb run`: a node.
 
+use std::io::IsTerminal;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use quorumlb_actors::admin::{Admin, DEFAULT_METRICS, DEFAULT_SOCKET, Options};
 use quorumlb_actors::linux::{Linux, LinuxOptions};
 use quorumlb_actors::node::{Known, Node, NodeOptions};
@@ -12,6 +13,10 @@ use quorumlb_actors::source::{self, Loaded};
 use quorumlb_raft_store::model::NodeName;
 use quorumlb_raft_store::net::quic::DEFAULT_PORT;
 use quorumlb_raft_store::pki::{AUTHORITY_CERTIFICATE, Identity};
+use thread_priority::{
+    RealtimeThreadSchedulePolicy, ThreadPriority, ThreadPriorityValue, ThreadSchedulePolicy,
+    set_thread_priority_and_policy, thread_native_id,
+};
 use time::OffsetDateTime;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
@@ -21,8 +26,11 @@ use crate::output::{NO, wrong};
 /// The name of a cluster whose files do not give one.
 const UNNAMED: &str = "quorumlb";
 
-/// How much the process asks to be preferred by the scheduler: a ping that waits for a busy CPU costs a session.
+/// How much a process that may not run in real time asks to be preferred.
 const NICE: i32 = -10;
+
+/// The lowest real-time priority: before everything that has none, after whatever asked for more.
+const REALTIME: u8 = 1;
 
 /// Run a node: take part in the group, answer for what it gives this node, follow the manifests.
 ///
@@ -55,9 +63,24 @@ pub struct Run {
     /// Where metrics, health and the status page are served, read-only (default: 127.0.0.1:7474); `none` for nowhere.
     #[arg(long, value_name = "ADDRESS:PORT|none", value_parser = metrics)]
     metrics: Option<Metrics>,
+    /// How the process asks to be scheduled: a ping that waits for a busy CPU costs a session. Without the right to it
+    /// (CAP_SYS_NICE) it runs as it is.
+    #[arg(long, value_enum, default_value_t = Scheduling::Realtime)]
+    scheduling: Scheduling,
     /// Log as JSON, a line for each event.
     #[arg(long)]
     log_json: bool,
+}
+
+/// How the process asks to be scheduled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Scheduling {
+    /// SCHED_RR at its lowest priority: before all that is not real time, as cluster managers usually run.
+    Realtime,
+    /// A nice value of -10.
+    Nice,
+    /// As the system starts it.
+    Normal,
 }
 
 /// Where metrics are served.
@@ -85,12 +108,13 @@ enum Failed {
 impl Run {
     pub fn run(self) -> ExitCode {
         log_to_stderr(self.log_json);
+        let scheduling = self.scheduling;
         let prepared = match self.prepare() {
             Ok(prepared) => prepared,
             Err(Failed::Wrong(message)) => return wrong(message),
             Err(Failed::No(message)) => return no(&message),
         };
-        prefer_this_process();
+        scheduling.ask();
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
         match runtime {
             Ok(runtime) => match runtime.block_on(prepared.serve()) {
@@ -218,12 +242,39 @@ fn log_to_stderr(json: bool) {
     let filter = EnvFilter::try_from_env("QUORUMLB_LOG")
         .unwrap_or_else(|_| EnvFilter::new("info,openraft=error,quinn=warn,rustls=warn"));
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // Colours are for people; a journal or a file keeps the text alone.
+    let log = log.with_ansi(std::io::stderr().is_terminal());
     if json { log.json().init() } else { log.with_target(false).compact().init() }
 }
 
-/// Without the right to it the process runs as it is.
-fn prefer_this_process() {
-    if let Err(error) = rustix::process::setpriority_process(None, NICE) {
-        tracing::info!(%error, "the scheduler does not prefer this process (CAP_SYS_NICE is missing)");
+impl Scheduling {
+    /// Asks for this thread; those that it starts are scheduled like it.
+    fn ask(self) {
+        let nice = || rustix::process::setpriority_process(None, NICE).map_err(|error| error.to_string());
+        let asked = match self {
+            Self::Normal => return,
+            Self::Nice => nice(),
+            Self::Realtime => realtime().or_else(|_| nice()),
+        };
+        prefer_this_session();
+        if let Err(error) = asked {
+            tracing::info!(%error, "the scheduler does not prefer this process (CAP_SYS_NICE is missing)");
+        }
     }
+}
+
+/// Where the kernel groups processes by session (`sched_autogroup`), a nice value counts within the session alone; this one
+/// counts among sessions. Only when the session is this process's own, as service managers start it.
+fn prefer_this_session() {
+    let own_session = rustix::process::getsid(None).is_ok_and(|session| session == rustix::process::getpid());
+    if own_session && let Err(error) = std::fs::write("/proc/self/autogroup", NICE.to_string()) {
+        tracing::debug!(%error, "the session's scheduling group stays as it is");
+    }
+}
+
+fn realtime() -> Result<(), String> {
+    let priority = ThreadPriorityValue::try_from(REALTIME).map_err(|error| error.to_string())?;
+    let policy = ThreadSchedulePolicy::Realtime(RealtimeThreadSchedulePolicy::RoundRobin);
+    set_thread_priority_and_policy(thread_native_id(), ThreadPriority::Crossplatform(priority), policy)
+        .map_err(|error| format!("{error:?}"))
 }

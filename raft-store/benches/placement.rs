@@ -34,7 +34,7 @@ fn wanted(nodes: u32, services: u32) -> Wanted {
     }
     for index in 0..services {
         let key = ServiceKey::new("default", format!("service{index:06}"));
-        wanted.services.insert(key.clone(), Service::bare(key));
+        wanted.services.insert(key.clone(), Box::new(Service::bare(key)));
     }
     let policy = L2Policy {
         name: "all".into(),

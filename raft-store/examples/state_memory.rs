@@ -61,7 +61,7 @@ fn service(index: u32) -> Object {
     service.labels.insert("app".into(), format!("app-{}", index % 997));
     service.labels.insert("tier".into(), "front".into());
     service.pod_selector.insert("app".into(), format!("app-{}", index % 997));
-    service.ports.insert(Port { number: 80, protocol: Protocol::Tcp, name: "http".into() });
+    service.ports = [Port { number: 80, protocol: Protocol::Tcp, name: "http".into() }].into();
     Object::Service(Box::new(service))
 }
 

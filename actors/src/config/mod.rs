@@ -78,6 +78,7 @@ impl<W: World> ConfigDesk<W> {
 
     fn take(&self, loaded: Loaded, reading: &mut Reading) {
         let wrong = loaded.has_errors();
+        let digest = (!wrong).then(|| loaded.digest());
         let report = render(&loaded.diagnostics);
         let first = loaded.diagnostics.iter().find(|found| found.severity == Severity::Error);
         let error =
@@ -88,19 +89,19 @@ impl<W: World> ConfigDesk<W> {
             status.config.failures += u64::from(wrong);
             status.config.report = report;
             status.config.error = error.clone().unwrap_or_default();
-            if !wrong {
-                status.config.digest = Some(loaded.digest);
-            }
+            status.config.digest = digest.or(status.config.digest);
         });
-        match error {
-            Some(error) => tracing::error!(%error, "the files are wrong; the last good state stands"),
+        match digest {
             None => {
+                tracing::error!(error = %error.unwrap_or_default(), "the files are wrong; the last good state stands")
+            }
+            Some(digest) => {
                 let (nodes, settings) = (loaded.wanted.nodes.clone(), loaded.wanted.settings);
                 self.shared.set_known(Known { nodes, settings });
-                if reading.good.as_ref().is_none_or(|(digest, _)| *digest != loaded.digest) {
-                    tracing::info!(digest = %loaded.digest, "the files were read");
+                if reading.good.as_ref().is_none_or(|(known, _)| *known != digest) {
+                    tracing::info!(%digest, "the files were read");
                 }
-                reading.good = Some((loaded.digest, loaded.wanted));
+                reading.good = Some((digest, loaded.wanted));
             }
         }
         self.shared.lines.report.send(ReportMessage::FilesRead).or_lost();

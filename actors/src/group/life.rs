@@ -91,7 +91,12 @@ impl<W: World> Life<W> {
 
 async fn open<W: World>(shared: &Shared<W>) -> Life<W> {
     let aside = |why: String| {
-        shared.board.update(|status| status.phase = Phase::Aside(why));
+        let phase = Phase::Aside(why.clone());
+        // It is tried again and again; the log has it once.
+        if shared.board.look(|status| status.phase != phase) {
+            tracing::error!(%why, "this node stands aside");
+            shared.board.update(|status| status.phase = phase);
+        }
         Life::Closed
     };
     let store = match shared.world.probe().map_err(|error| error.to_string()) {

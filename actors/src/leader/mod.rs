@@ -138,6 +138,9 @@ impl<W: World> Role for LeaderDesk<W> {
                     noticed.take();
                 }
                 leading.sessions.expire(&self.shared, me);
+                if let Some(part) = self.shared.part() {
+                    leading.drift.state_changed(&self.shared, &part);
+                }
             }
             LeaderMessage::NotExpired(session) => leading.sessions.retry(session),
             LeaderMessage::Look => self.look(me, leading),

@@ -42,9 +42,8 @@ impl Links for Linux {
                 Some(changed) => changed.map(Some),
                 None => watching.watch.look(&up).await.map(|seen| seen.map(states)),
             };
-            match seen.map_err(|error| error.to_string())? {
-                Some(links) => return Ok(links),
-                None => {}
+            if let Some(links) = seen.map_err(|error| error.to_string())? {
+                return Ok(links);
             }
         }
     }

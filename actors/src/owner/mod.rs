@@ -290,10 +290,10 @@ impl<W: World> OwnerDesk<W> {
         let mut all = false;
         for record in records {
             match &record.event {
-                Event::Granted { address, node, from, .. } => {
-                    if *node == self.shared.me || from.as_ref() == Some(&self.shared.me) {
-                        touched.insert(*address);
-                    }
+                Event::Granted { address, node, from, .. }
+                    if *node == self.shared.me || from.as_ref() == Some(&self.shared.me) =>
+                {
+                    touched.insert(*address);
                 }
                 Event::ReleaseAsked { address, node, .. } if *node == self.shared.me => drop(touched.insert(*address)),
                 Event::Unowned { address, from, .. } if *from == self.shared.me => drop(touched.insert(*address)),

@@ -1,10 +1,9 @@
 //! Kubernetes' `Service`.
 
-use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use quorumlb_raft_store::model::{
-    Family, FamilyPolicy, Port, Protocol, Service, ServiceKey, ServiceKind, TrafficPolicy,
+    Family, FamilyPolicy, Port, Ports, Protocol, Service, ServiceKey, ServiceKind, TrafficPolicy,
 };
 
 use super::decode::{Cx, Fields, address, choice, crop, int, labels, list, mapping, partial, text, text_or_number};
@@ -53,7 +52,7 @@ pub(super) fn read(fields: &Fields, head: &Head, objects: &mut Objects) -> Optio
     let service = fields.need("spec", |node, cx| mapping(node, cx, |spec| Some(service(spec, head, key.clone()))))?;
     let status_addresses = fields.get("status", status).unwrap_or_default();
     if let (Some(service), true) = (service, new) {
-        objects.services.push((Service { status_addresses, ..service }, head.meta.place));
+        objects.services.push((Box::new(Service { status_addresses, ..service }), head.meta.place));
     }
     Some(())
 }
@@ -131,14 +130,14 @@ fn cluster_ips(spec: &Fields, load_balancer: bool) -> Vec<IpAddr> {
 }
 
 /// `ports`: no pair of number and protocol twice, and names where there are several.
-pub(super) fn ports(spec: &Fields, required: bool) -> BTreeSet<Port> {
+pub(super) fn ports(spec: &Fields, required: bool) -> Ports {
     let ports = spec.list("ports", |node, cx| Some((port(node, cx)?, node.place)));
     let given = matches!(spec.node("ports").map(|node| &node.value), Some(Value::Sequence(items)) if !items.is_empty());
     let headless = spec.node("clusterIP").and_then(Node::text) == Some("None");
     if required && !given && !headless {
         spec.cx.report.error(spec.place, "the service has no `ports`", "add `ports: [{port: 80}]`".to_owned());
     }
-    let mut known: BTreeSet<Port> = BTreeSet::new();
+    let mut known: Vec<Port> = Vec::with_capacity(ports.len());
     let several = ports.len() > 1;
     for (port, place) in ports {
         if several && port.name.is_empty() {
@@ -152,9 +151,9 @@ pub(super) fn ports(spec: &Fields, required: bool) -> BTreeSet<Port> {
             let message = format!("two ports have the name `{}`", port.name);
             spec.cx.report.error(place, message, "give each its own".to_owned());
         }
-        known.insert(port);
+        known.push(port);
     }
-    known
+    known.into_iter().collect()
 }
 
 fn port(node: &Node, cx: Cx) -> Option<Port> {

@@ -57,7 +57,7 @@ fn the_service(documents: &[Node], report: &Report) -> Option<Service> {
         text("kind") == Some("Service") && text("apiVersion").is_some_and(|version| version.starts_with("quorumlb.io/"))
     };
     match documents {
-        [one] if native(one) => objects.services.pop().map(|(service, _)| service),
+        [one] if native(one) => objects.services.pop().map(|(service, _)| *service),
         _ => {
             let place = documents.get(1).or(documents.first()).map_or(START, |document| document.place);
             let hint = "send one document with `apiVersion: quorumlb.io/v1alpha1` and `kind: Service`".to_owned();

@@ -52,11 +52,15 @@ pub struct Loaded {
     pub secrets: Secrets,
     /// Every problem, by file, line and column.
     pub diagnostics: Vec<Diagnostic>,
-    /// Of the wanted state as it was understood: comments, order and notation do not change it.
-    pub digest: ConfigDigest,
 }
 
 impl Loaded {
+    /// The digest of the wanted state as it was understood: comments, order and notation do not change it. Worked out when
+    /// it is asked for, since a large state takes a while and only a running node has a use for it.
+    pub fn digest(&self) -> ConfigDigest {
+        digest(&self.wanted)
+    }
+
     /// Whether the input must be refused.
     pub fn has_errors(&self) -> bool {
         self.diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error)
@@ -85,8 +89,7 @@ pub fn read(files: Vec<SourceFile>) -> Loaded {
     let secrets = std::mem::take(&mut objects.secrets);
     let cluster = objects.cluster.take();
     let wanted = assemble::assemble(objects, cx);
-    let digest = digest(&wanted);
-    Loaded { wanted, cluster, secrets, digest, diagnostics: report.finish() }
+    Loaded { wanted, cluster, secrets, diagnostics: report.finish() }
 }
 
 /// The digest of a wanted state: SHA-256 over its objects in their order, each as a line of JSON.

@@ -17,7 +17,7 @@ pub(super) fn read(fields: &Fields, head: &Head, objects: &mut Objects) -> Optio
     let new = objects.claim("Service", &key.to_string(), head.meta.place, fields.cx);
     let service = fields.need("spec", |node, cx| mapping(node, cx, |spec| Some(service(spec, head, key.clone()))))?;
     if new {
-        objects.services.push((service, head.meta.place));
+        objects.services.push((Box::new(service), head.meta.place));
     }
     Some(())
 }

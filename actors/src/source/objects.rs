@@ -111,7 +111,7 @@ pub(super) struct Objects {
     pub namespaces: Vec<Namespace>,
     pub pools: Vec<PlacedPool>,
     pub l2_policies: Vec<L2Policy>,
-    pub services: Vec<(Service, Place)>,
+    pub services: Vec<(Box<Service>, Place)>,
     pub endpoints: BTreeMap<ServiceKey, BTreeSet<Endpoint>>,
     pub endpoints_known: bool,
     pub secret_names: BTreeSet<(String, String)>,

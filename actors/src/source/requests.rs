@@ -47,6 +47,9 @@ struct Reading<'m, 'a> {
 
 /// Reads all annotations that ask for something.
 pub(super) fn requests(annotations: &BTreeMap<String, Annotation>, cx: Cx) -> Requests {
+    if annotations.is_empty() {
+        return Requests::default();
+    }
     let mut reading = Reading { annotations, cx, invalid: Vec::new() };
     reading.check_names();
     let cilium = reading.addresses("lbipam.cilium.io/ips");

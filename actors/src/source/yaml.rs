@@ -9,20 +9,22 @@ use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span, StrInput};
 
 use super::diagnostic::{Place, Report};
 
+mod quick;
+
 /// Deeper nesting is refused.
 const MAX_DEPTH: usize = 64;
 /// Files with more nodes, aliases expanded, are refused.
 const MAX_NODES: usize = 1_000_000;
 
 /// A node of the tree. Text that stands in the input as it is meant is borrowed from there.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct Node<'t> {
     pub place: Place,
     pub value: Value<'t>,
 }
 
 /// What a node holds.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) enum Value<'t> {
     Null,
     /// Text; `plain` when it was not quoted, so that it may be a number or a boolean.
@@ -35,7 +37,7 @@ pub(super) enum Value<'t> {
 }
 
 /// A key of a mapping.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct Key<'t> {
     pub text: Cow<'t, str>,
     pub place: Place,
@@ -70,24 +72,45 @@ pub(super) fn parse<'t>(file: u32, text: &'t str, report: &Report, mut take: imp
     }
     let mut budget = MAX_NODES;
     for (first_line, chunk) in split(text) {
-        let parser = Parser::new_from_str(chunk);
-        let mut reader =
-            Reader { parser, chunk, file, first_line, anchors: BTreeMap::new(), budget: &mut budget, report };
-        loop {
-            match reader.document() {
-                Ok(Some(node)) if matches!(node.value, Value::Null) => {}
-                Ok(Some(node)) => take(node),
-                Ok(None) => break,
-                Err(Failure(place, message, hint)) => {
-                    report.error(place, message, hint);
-                    break;
-                }
+        if let Some((node, size)) = quick::document(file, first_line, chunk)
+            && let Some(left) = budget.checked_sub(size)
+        {
+            budget = left;
+            take(node);
+            continue;
+        }
+        strictly(file, first_line, chunk, &mut budget, report, &mut take);
+    }
+}
+
+/// Gives all documents of a text to `take` as the parser sees them.
+fn strictly<'t>(
+    file: u32,
+    first_line: u32,
+    chunk: &'t str,
+    budget: &mut usize,
+    report: &Report,
+    take: &mut impl FnMut(Node<'t>),
+) {
+    let parser = Parser::new_from_str(chunk);
+    let mut reader = Reader { parser, chunk, file, first_line, anchors: BTreeMap::new(), budget, report };
+    loop {
+        match reader.document() {
+            Ok(Some(node)) if matches!(node.value, Value::Null) => {}
+            Ok(Some(node)) => take(node),
+            Ok(None) => break,
+            Err(Failure(place, message, hint)) => {
+                report.error(place, message, hint);
+                break;
             }
         }
     }
 }
 
 fn control_character(file: u32, text: &str) -> Option<Place> {
+    if text.bytes().all(|byte| matches!(byte, b' '..=b'~' | b'\n')) {
+        return None;
+    }
     let bad = |c: char| (c.is_control() && !matches!(c, '\n' | '\r' | '\t' | '\u{85}')) || c == '\u{feff}';
     let at = text.find(bad)?;
     let before = &text[..at];
@@ -110,10 +133,9 @@ fn split(text: &str) -> Vec<(u32, &str)> {
             parts.push((start_line, &text[start..at]));
             (start, start_line) = (at, number);
         }
-        let trimmed = line.trim();
-        only_directives &= !marker && (trimmed.is_empty() || trimmed.starts_with('#') || trimmed.starts_with('%'));
-        if marker {
-            only_directives = false;
+        if only_directives {
+            let trimmed = line.trim();
+            only_directives = !marker && (trimmed.is_empty() || trimmed.starts_with(['#', '%']));
         }
         at += line.len();
         number += 1;
@@ -199,8 +221,7 @@ impl<'a> Reader<'a, '_> {
             Event::Alias(id) => return self.alias(id, place, depth),
             Event::Scalar(text, style, anchor, tag) => {
                 let plain = style == ScalarStyle::Plain;
-                let null = plain && matches!(&*text, "" | "~" | "null" | "Null" | "NULL");
-                let value = if null { Value::Null } else { Value::Scalar { text, plain } };
+                let value = if plain && is_null(&text) { Value::Null } else { Value::Scalar { text, plain } };
                 (value, anchor, tag)
             }
             Event::SequenceStart(anchor, tag) => (Value::Sequence(self.items(depth)?), anchor, tag),
@@ -296,6 +317,11 @@ fn first_of<'a>(
     }
     seen.extend(entries[seen.len()..].iter().map(|(key, _)| (key.text.clone(), key.place)));
     seen.get(text).copied()
+}
+
+/// Whether an unquoted text stands for nothing.
+fn is_null(text: &str) -> bool {
+    matches!(text, "" | "~" | "null" | "Null" | "NULL")
 }
 
 fn template_hint(key: &Node) -> Option<String> {

@@ -1,5 +1,7 @@
 """A group of `quorumlb` processes in namespaces, and what its admin side says."""
 
+import contextlib
+import http.client
 import json
 import os
 import pathlib
@@ -8,7 +10,7 @@ import signal
 import subprocess
 import time
 
-from . import netns
+from . import admin, netns
 
 _PROJECT = pathlib.Path(__file__).resolve().parents[3]
 REBALANCE = "{after: 10m, pace: 10/s}"
@@ -29,6 +31,8 @@ class Node:
         self.name, self.namespace, self.address, self.rack = name, namespace, address, rack
         self.interface, self.prefix_length = interface, prefix_length
         self.process = None
+        # Another build than the group's, and what the program is started through.
+        self.program, self.wrapper = None, ()
 
     def manifest(self):
         """Its entry in the Cluster file."""
@@ -89,12 +93,13 @@ class Group:
 
     def _issue_identities(self):
         pki = self.folder / "pki"
-        self._tool("pki", "init", "--dir", str(pki), "--cluster", "lab")
+        self.tool("pki", "init", "--dir", str(pki), "--cluster", "lab")
         for name in self.nodes:
-            self._tool("pki", "issue", name, "--dir", str(pki), "--out", str(self.data(name) / "pki"))
+            self.tool("pki", "issue", name, "--dir", str(pki), "--out", str(self.data(name) / "pki"))
 
-    def _tool(self, *arguments):
-        result = subprocess.run([self.binary, *arguments], capture_output=True, text=True, check=False)
+    def tool(self, *arguments, program=None):
+        """Runs a `quorumlb` command that needs no node and returns what it printed; an error if it fails."""
+        result = subprocess.run([program or self.binary, *arguments], capture_output=True, text=True, check=False)
         if result.returncode != 0:
             raise RuntimeError(f"quorumlb {' '.join(arguments)}: exit {result.returncode}: {result.stderr.strip()}")
         return result.stdout
@@ -118,8 +123,9 @@ class Group:
             self.data(name).mkdir(parents=True, exist_ok=True)
             with open(self.log(name), "ab") as log:
                 node.process = netns.spawn(
-                    node.namespace, self.binary, "run", "--config", str(self.config), "--node", name,
+                    node.namespace, *node.wrapper, node.program or self.binary, "run", "--config", str(self.config), "--node", name,
                     "--data", str(self.data(name)), "--socket", str(self.socket(name)), stdout=log, stderr=log,
+                    start_new_session=True,  # as a service manager does it
                 )
 
     def signal(self, name, what):
@@ -130,6 +136,17 @@ class Group:
         """SIGKILL, and waits until it is gone."""
         self.signal(name, signal.SIGKILL)
         self.nodes[name].process.wait()
+
+    def wipe(self, name):
+        """Takes everything from a data folder but the certificates."""
+        for path in self.data(name).iterdir():
+            if path.name != "pki":
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+    def restore(self, saved, name):
+        """Makes a node's data folder from a saved state."""
+        self.tool("snapshot", "restore", str(saved), "--config", str(self.config), "--node", name,
+                  "--data", str(self.data(name)), program=self.nodes[name].program)
 
     def stop(self):
         """Ends all that still run."""
@@ -156,20 +173,70 @@ class Group:
                 continue
         return None
 
+    def ask(self, path, name=None, method="GET", body=None):
+        """What a node's admin socket says (any that runs, if none is named), without a program in between; None when it
+        has no answer at the moment."""
+        for candidate in [name] if name else self.running():
+            with contextlib.suppress(OSError, http.client.HTTPException):
+                status, answer = admin.request(self.socket(candidate), path, method, body)
+                if status == 200:
+                    return answer
+        return None
+
+    def command(self, name, *arguments, patience=60):
+        """Runs a `quorumlb` command against a node's socket: (exit code, what it printed)."""
+        result = subprocess.run(
+            [self.nodes[name].program or self.binary, *arguments, "--socket", str(self.socket(name))],
+            capture_output=True, text=True, timeout=patience, check=False,
+        )
+        return result.returncode, (result.stdout + result.stderr).strip()
+
     def owners(self, name=None):
         """Address -> owner's name; empty without an answer."""
-        return {row["address"]: row["node"] for row in self.get("owners", name) or []}
+        return {row["address"]: row["node"] for row in self.ask("/v1/owners", name) or []}
+
+    def addresses(self, name=None):
+        """Service -> its addresses; empty without an answer."""
+        return {row["service"]: row["addresses"] for row in self.ask("/v1/services", name) or []}
+
+    def member(self, node, name=None):
+        """The row of `get nodes` for a node; empty without an answer."""
+        return next((row for row in self.ask("/v1/nodes", name) or [] if row["name"] == node), {})
+
+    def events(self, after, name=None):
+        """All records after a log index, and the index to go on from."""
+        found = []
+        while True:
+            page = self.ask(f"/v1/events?limit=10000&after={after}", name)
+            if page is None or page["gap"]:
+                raise RuntimeError(f"the events after {after} cannot be had: {page and page['gap']}")
+            if not page["events"]:
+                return found, after
+            found += page["events"]
+            after = found[-1]["index"]
+
+    def last_index(self, name=None):
+        """The index of the newest event."""
+        page = self.ask("/v1/events?limit=1", name)
+        return page["events"][-1]["index"] if page and page["events"] else 0
+
+    def metric(self, name, metric, **labels):
+        """A value from a node's /metrics; 0 when there is none."""
+        wanted = {f'{key}="{value}"' for key, value in labels.items()}
+        for line in (self.ask("/metrics", name) or "").splitlines():
+            found, _, value = line.rpartition(" ")
+            bare, _, labelled = found.partition("{")
+            if bare == metric and wanted <= set(labelled.rstrip("}").split(",")):
+                return float(value)
+        return 0.0
 
     def leader(self, name=None):
         """The Raft leader's name as one node sees it, or None."""
-        raft = self.get("raft", name)
-        if isinstance(raft, list):
-            raft = raft[0] if raft else None
-        return (raft or {}).get("leader")
+        return (self.ask("/v1/raft", name) or {}).get("leader")
 
     def live_nodes(self, name=None):
         """Names of the nodes whose session is valid."""
-        rows = self.get("nodes", name) or []
+        rows = self.ask("/v1/nodes", name) or []
         return sorted(row["name"] for row in rows if row.get("session") == "live")
 
     def wait(self, what, condition, seconds=60):
@@ -180,7 +247,7 @@ class Group:
             if result:
                 return result
             for name, node in self.nodes.items():
-                if node.process and node.process.poll() not in (None, -signal.SIGKILL):
+                if node.process and node.process.poll() not in (None, 0, -signal.SIGKILL):
                     raise RuntimeError(f"{name} ended with {node.process.returncode}; last words:\n{self.tail(name)}")
             time.sleep(0.05)
         raise RuntimeError(f"waited {seconds} s in vain for: {what}")

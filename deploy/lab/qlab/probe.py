@@ -60,6 +60,19 @@ class Prober:
                 return None
             time.sleep(0.002)
 
+    def finish(self, patience=1.0):
+        """Sends no more, waits for what is under way, and ends. Returns how many probes were sent, and when those were
+        (ns) that got no answer; no more than 65535 can be told apart."""
+        self._stopping.set()
+        self._thread.join()
+        sent = {sequence: time_ns for sequence, time_ns in enumerate(self._sent_ns) if time_ns}
+        deadline = time.monotonic() + patience
+        while len(self.replies) < len(sent) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        self.close()
+        answered = {sequence for _, _, sequence in self.replies}
+        return len(sent), sorted(time_ns for sequence, time_ns in sent.items() if sequence not in answered)
+
     def last_mac(self):
         """Who answered last."""
         return self.replies[-1][1] if self.replies else None

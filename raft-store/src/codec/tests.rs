@@ -50,7 +50,7 @@ fn golden_frames() {
         (1, encode(1, &note()), "4d01fb2c01026162 0201fc70110100 010178 00"),
         (2, encode(2, &note()), "4d02fb2c01026162 0201fc70110100 010178 00"),
         (2, encode(2, &asked(open)), "4d02fd0068e5cf8b010000056e6f646531 02026e3207"),
-        (2, encode(2, &asked(delete)), "4d02fd0068e5cf8b010000056e6f646531 0c016e0173"),
+        (2, encode(2, &asked(delete)), "4d02fd0068e5cf8b010000056e6f646531 0d016e0173"),
         (2, encode(2, &asked(release)), "4d02fd0068e5cf8b010000056e6f646531 04016e0100 0a00056403"),
     ] {
         assert_eq!(hex(&frame.unwrap()), golden.replace(' ', ""), "version {version}");

@@ -32,9 +32,9 @@ impl AddressBook {
             touched.services.union(&unsettled).for_each(|key| round.lift(key));
         }
         let services = if everything {
-            round.in_order(wanted.services.values(), &touched.services)
+            round.in_order(wanted.services.values().map(Box::as_ref), &touched.services)
         } else {
-            let lifted = round.before.keys().filter_map(|key| wanted.services.get(key));
+            let lifted = round.before.keys().filter_map(|key| wanted.services.get(key).map(Box::as_ref));
             round.in_order(lifted, &touched.services)
         };
         let services = round.resume(services);

@@ -1,8 +1,12 @@
 //! What follows from the rest of the state, kept up with every change so that nothing has to be counted anew.
 
+mod tally;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::OnceLock;
+
+pub(super) use tally::Tally;
 
 use super::Ownership;
 use crate::model::{NodeName, ServiceKey, Wanted};
@@ -18,8 +22,18 @@ pub(super) struct Derived {
     pub(super) loads: Loads,
     /// Who may answer, for the nodes and policies as they are; `None` when these changed.
     pub(super) eligibility: Option<Eligibility>,
+    /// What each node has of each class of `eligibility`; `None` until someone asked for the balance.
+    pub(super) tally: Option<Tally>,
     /// Whether a rebalance would move anything, once someone asked.
-    pub(super) unbalanced: OnceLock<bool>,
+    pub(super) balance: OnceLock<Balance>,
+}
+
+/// The answer to whether a rebalance would move anything.
+#[derive(Debug)]
+pub(super) struct Balance {
+    pub(super) unbalanced: bool,
+    /// What had to be worked out for it, so that the next answer costs only what changed.
+    pub(super) worked_out: Option<Box<(Eligibility, Tally)>>,
 }
 
 impl Clone for Derived {
@@ -44,6 +58,21 @@ impl Derived {
         }
         owners.values().for_each(|owned| derived.loads.add(owned.holder()));
         derived
+    }
+
+    /// Forgets the answer, but not what was worked out for it.
+    pub(super) fn balance_changed(&mut self) {
+        if let Some((eligibility, tally)) = self.balance.take().and_then(|balance| balance.worked_out).map(|it| *it) {
+            self.eligibility = Some(eligibility);
+            self.tally = Some(tally);
+        }
+    }
+
+    /// Nodes or policies changed: who may answer is to be worked out anew.
+    pub(super) fn nodes_changed(&mut self) {
+        self.balance.take();
+        self.eligibility = None;
+        self.tally = None;
     }
 
     /// A service has these external IPs.
@@ -84,6 +113,16 @@ impl Loads {
                 self.0.remove(node);
             }
         }
+    }
+
+    /// Whether no node has any.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Each node that has any, in the order of their names, with how many.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&NodeName, u32)> {
+        self.0.iter().map(|(node, count)| (node, *count))
     }
 
     /// The loads of these nodes, which come in the order of their names.

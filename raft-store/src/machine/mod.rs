@@ -7,6 +7,7 @@ mod event;
 mod nodes;
 mod owners;
 mod services;
+mod staging;
 mod state;
 
 pub use command::{Command, Epoch, Incarnation, NodeReport, Outcome, Proposal, SessionId};

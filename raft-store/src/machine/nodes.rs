@@ -104,6 +104,7 @@ impl State {
         }
         self.members.entry(node.clone()).or_default().refused.insert(address);
         events.push(Event::Refused { address, node: node.clone(), message: message.to_owned() });
+        self.derived.balance_changed();
         if let Some(eligibility) = &mut self.derived.eligibility {
             eligibility.refuse(node, address);
         }
@@ -195,3 +196,6 @@ fn difference(before: Option<&NodeReport>, now: &NodeReport) -> String {
     }
     said.join("; ")
 }
+
+#[cfg(test)]
+mod tests;

@@ -34,7 +34,7 @@ impl State {
         let ours = self.from_api.contains(key);
         match self.wanted.services.get(key) {
             Some(_) if !ours => return in_the_files(key),
-            Some(known) if known == service => return Outcome::Done,
+            Some(known) if **known == *service => return Outcome::Done,
             _ => {}
         }
         if !ours {
@@ -84,7 +84,7 @@ mod tests {
 
     fn service(name: &str, port: u16) -> Service {
         let port = Port { number: port, protocol: Protocol::Tcp, name: String::new() };
-        Service { ports: BTreeSet::from([port]), ..Service::bare(ServiceKey::new("default", name)) }
+        Service { ports: [port].into(), ..Service::bare(ServiceKey::new("default", name)) }
     }
 
     fn files(services: &[Service]) -> Wanted {
@@ -144,7 +144,7 @@ mod tests {
         assert_eq!(apply(&mut state, put(&service("api", 80))), (Outcome::Done, Vec::new()));
         apply(&mut state, put(&service("api", 81)));
         let key = ServiceKey::new("default", "api");
-        assert_eq!(state.wanted.services[&key], service("api", 81));
+        assert_eq!(*state.wanted.services[&key], service("api", 81));
         assert_eq!(apply(&mut state, Command::DeleteService(key.clone())).0, Outcome::Done);
         assert_eq!(state.wanted, Wanted::default());
         let (outcome, _) = apply(&mut state, Command::DeleteService(key));

@@ -2,10 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use super::derived::Derived;
+use super::staging::Staged;
 use super::{Command, Epoch, Event, Incarnation, MoveReason, NodeReport, Outcome, Proposal, SessionId};
 use crate::ipam::AddressBook;
 use crate::model::{ConfigDigest, NodeName, ServiceKey, Wanted};
@@ -33,6 +35,8 @@ pub struct State {
     pub(super) hold_changes: u64,
     /// Services that came through the API: a configuration from files neither removes nor replaces them unasked.
     pub(super) from_api: BTreeSet<ServiceKey>,
+    /// Parts of a change that is not all there yet.
+    pub(super) staged: Option<Staged>,
     /// What follows from the rest.
     #[serde(skip)]
     pub(super) derived: Derived,
@@ -78,8 +82,8 @@ pub struct Ownership {
     pub node: NodeName,
     /// Grows with each change of owner.
     pub epoch: Epoch,
-    /// The interfaces it answers on; empty when they are not known.
-    pub interfaces: Vec<String>,
+    /// The interfaces it answers on; empty when they are not known. Shared by all that name the same.
+    pub interfaces: Arc<[String]>,
     /// Set while the owner is asked to give the address up.
     pub moving: Option<Moving>,
 }
@@ -108,7 +112,7 @@ impl State {
     pub fn apply(&mut self, index: u64, proposal: &Proposal) -> Applied {
         let mut events = Vec::new();
         let outcome = match &proposal.command {
-            Command::Configure(delta) => self.configure_files(delta, &proposal.by, &mut events),
+            Command::Configure(delta) => self.configure_in_parts(delta, &proposal.by, &mut events),
             Command::Report { node, incarnation, report } => self.report(node, *incarnation, report, &mut events),
             Command::OpenSession { node, incarnation } => {
                 self.open_session(node, *incarnation, SessionId(index), &mut events)
@@ -134,7 +138,19 @@ impl State {
     /// Rebuilds what is derived and not stored; call it after deserialising.
     pub fn reindex(&mut self) {
         self.book.reindex(&self.wanted);
+        self.share_interfaces();
         self.derived = Derived::of(&self.wanted, &self.owners);
+    }
+
+    /// Lists of interfaces come from a store one by one; most are equal.
+    fn share_interfaces(&mut self) {
+        let mut known: BTreeSet<Arc<[String]>> = BTreeSet::new();
+        for owned in self.owners.values_mut() {
+            match known.get(&owned.interfaces) {
+                Some(shared) => owned.interfaces = Arc::clone(shared),
+                None => drop(known.insert(Arc::clone(&owned.interfaces))),
+            }
+        }
     }
 
     /// The longest `hold` under which a promise to a node may still be running.
@@ -166,8 +182,8 @@ impl State {
     }
 
     /// Puts an owner in place that was decided elsewhere: for a plan that continues an earlier one.
-    pub(crate) fn seed_owner(&mut self, address: IpAddr, node: NodeName, epoch: Epoch, interfaces: Vec<String>) {
+    pub(crate) fn seed_owner(&mut self, address: IpAddr, node: NodeName, epoch: Epoch, interfaces: Arc<[String]>) {
+        self.derived.nodes_changed();
         self.own(address, Ownership { node, epoch, interfaces, moving: None });
-        self.derived.unbalanced.take();
     }
 }

@@ -27,6 +27,10 @@ enum Step {
     ReleaseAll(usize),
     Refuse(usize, usize),
     Rebalance(u32),
+    Put(u8, Shape),
+    Delete(u8),
+    HandOver(usize),
+    Leave(usize),
 }
 
 /// What a service is like.
@@ -48,6 +52,10 @@ fn shape() -> impl Strategy<Value = Shape> {
 }
 
 fn service(key: ServiceKey, shape: Shape) -> Object {
+    Object::Service(Box::new(shaped(key, shape)))
+}
+
+fn shaped(key: ServiceKey, shape: Shape) -> Service {
     let mut service = Service::bare(key);
     match shape {
         Shape::Plain => {}
@@ -58,7 +66,7 @@ fn service(key: ServiceKey, shape: Shape) -> Object {
         }
         Shape::External(last) => service.external_ips = vec![IpAddr::from([10, 0, 0, 100 + last])],
     }
-    Object::Service(Box::new(service))
+    service
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -76,8 +84,13 @@ fn step() -> impl Strategy<Value = Step> {
         1 => node.clone().prop_map(Step::Forget),
         1 => (node.clone(), 1..4_u32).prop_map(|(node, weight)| Step::Weight(node, weight)),
         3 => node.clone().prop_map(Step::ReleaseAll),
-        1 => (node, 0..12_usize).prop_map(|(node, which)| Step::Refuse(node, which)),
+        1 => (node.clone(), 0..12_usize).prop_map(|(node, which)| Step::Refuse(node, which)),
         2 => (0..8_u32).prop_map(Step::Rebalance),
+        // Some under the names of those from the files, which refuse them or take them over.
+        2 => (10..14_u8, shape()).prop_map(|(service, shape)| Step::Put(service, shape)),
+        1 => (10..14_u8).prop_map(Step::Delete),
+        1 => node.clone().prop_map(Step::HandOver),
+        1 => node.prop_map(Step::Leave),
     ]
 }
 
@@ -196,6 +209,14 @@ fn command(state: &State, step: &Step) -> Option<(Command, Option<NodeName>)> {
             (Command::Refuse { node: node.clone(), address, epoch, message: "no room".into() }, Some(node))
         }
         Step::Rebalance(limit) => (Command::Rebalance { limit: *limit }, None),
+        Step::Put(number, shape) => (Command::PutService(Box::new(shaped(key(*number), *shape))), None),
+        Step::Delete(number) => (Command::DeleteService(key(*number)), None),
+        Step::HandOver(index) => {
+            let node = name(*index);
+            let session = session(&node)?.id;
+            (Command::HandOver { node, session }, None)
+        }
+        Step::Leave(index) => (Command::Leave { node: name(*index) }, None),
     })
 }
 
@@ -245,6 +266,8 @@ proptest! {
                 prop_assert!(member.is_some_and(|member| member.session.is_some()), "{} has a dead owner", address);
             }
             let unbalanced = state.unbalanced();
+            let (_, _, problem) = state.problem(&mut state.eligibility());
+            prop_assert_eq!(unbalanced, !crate::placement::is_optimal(&problem), "after {:?}", step);
             twin = stored_and_loaded(&twin);
             prop_assert_eq!(&twin, &state);
             prop_assert_eq!(twin.unbalanced(), unbalanced);

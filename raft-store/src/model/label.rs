@@ -76,6 +76,12 @@ impl FromIterator<(String, String)> for Labels {
     }
 }
 
+impl Extend<(String, String)> for Labels {
+    fn extend<I: IntoIterator<Item = (String, String)>>(&mut self, labels: I) {
+        labels.into_iter().for_each(|(key, value)| drop(self.insert(key, value)));
+    }
+}
+
 impl<const N: usize> From<[(String, String); N]> for Labels {
     fn from(labels: [(String, String); N]) -> Self {
         labels.into_iter().collect()

@@ -11,6 +11,7 @@ mod names;
 mod node;
 mod policy;
 mod pool;
+mod ports;
 mod range;
 mod refs;
 mod service;
@@ -21,7 +22,7 @@ pub use bgp::{
     InstanceOverride, PeerFamily, PeerMatch, RemoteAsn, SecretRef, ServiceAddressKind,
 };
 pub use cluster::{ClusterSettings, Fencing, Liveness, Rebalance};
-pub use delta::Delta;
+pub use delta::{Delta, Part, PartOf};
 pub use dialect::{Age, Dialect};
 pub use family::{Family, FamilyPolicy};
 pub use label::{Expression, LabelLookup, Labels, Operator, Selector, any_selects};
@@ -29,6 +30,7 @@ pub use names::{Name, NodeName, ServiceKey};
 pub use node::{EXCLUDE_LABEL, Interface, Node};
 pub use policy::{AddressKinds, InterfaceMatch, InterfacePattern, L2Policy, NodePreference, PatternError, PoolMatch};
 pub use pool::{Block, Pool, PoolScope};
+pub use ports::Ports;
 pub use range::{IpRange, RangeError};
 pub use refs::ObjectRef;
 pub use service::{

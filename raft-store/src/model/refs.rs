@@ -59,7 +59,7 @@ impl Wanted {
             .chain(self.bgp.peers.values().map(ObjectRef::BgpPeer))
             .chain(self.bgp.advertisements.values().map(ObjectRef::BgpAdvertisement))
             .chain(self.endpoints.iter().map(|(key, set)| ObjectRef::Endpoints(key, set)))
-            .chain(self.services.values().map(ObjectRef::Service))
+            .chain(self.services.values().map(|service| ObjectRef::Service(service)))
     }
 
     /// A copy of every object, what others depend on first.

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Age, Family, FamilyPolicy, LabelLookup, Labels, NodeName, ServiceKey};
+use super::{Age, Family, FamilyPolicy, LabelLookup, Labels, NodeName, Ports, ServiceKey};
 
 /// A service.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,7 +29,7 @@ pub struct Service {
     /// `spec.externalIPs`.
     pub external_ips: Vec<IpAddr>,
     /// What it answers on.
-    pub ports: BTreeSet<Port>,
+    pub ports: Ports,
     /// `spec.externalTrafficPolicy`.
     pub external_policy: TrafficPolicy,
     /// `spec.internalTrafficPolicy`.
@@ -209,7 +209,7 @@ impl Service {
             families: Vec::new(),
             cluster_ips: Vec::new(),
             external_ips: Vec::new(),
-            ports: BTreeSet::new(),
+            ports: Ports::default(),
             external_policy: TrafficPolicy::default(),
             internal_policy: TrafficPolicy::default(),
             pod_selector: Labels::new(),

@@ -23,8 +23,8 @@ pub struct Wanted {
     pub pools: BTreeMap<(Dialect, Name), Pool>,
     /// The L2 policies.
     pub l2_policies: BTreeMap<(Dialect, Name), L2Policy>,
-    /// The services.
-    pub services: BTreeMap<ServiceKey, Service>,
+    /// The services; boxed, since a map moves its values about and leaves room for more.
+    pub services: BTreeMap<ServiceKey, Box<Service>>,
     /// Endpoints of core services, by service, all its slices merged.
     pub endpoints: BTreeMap<ServiceKey, BTreeSet<Endpoint>>,
     /// Whether the input tells of endpoints at all. If not, backends are taken to exist.
@@ -144,7 +144,7 @@ impl Wanted {
             Object::L2Policy(policy) => {
                 drop(self.l2_policies.insert((policy.dialect, policy.name.clone()), *policy));
             }
-            Object::Service(service) => drop(self.services.insert(service.key.clone(), *service)),
+            Object::Service(service) => drop(self.services.insert(service.key.clone(), service)),
             Object::Endpoints(service, endpoints) => drop(self.endpoints.insert(service, endpoints)),
             Object::BgpPeer(peer) => drop(self.bgp.peers.insert((peer.dialect, peer.name.clone()), *peer)),
             Object::BgpAdvertisement(told) => {

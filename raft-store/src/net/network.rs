@@ -17,7 +17,8 @@ use openraft::{OptionalSend, entry::RaftEntry};
 
 use super::snapshot::PART;
 use super::{CallError, Lane, RaftAnswer, RaftCall, Request, Response, SnapshotPart, Wire, WireError, call};
-use crate::codec::CodecError;
+use crate::codec::{CodecError, Kind, claimed_version};
+use crate::replica::translate;
 use crate::types::{Member, RaftId, TypeConfig};
 
 /// Makes openraft's clients, one for each peer and purpose. Clones share what they know of the members.
@@ -135,13 +136,24 @@ impl<W: Wire> RaftNetwork<W> {
         }
     }
 
+    /// A snapshot as the peer can read it, which may be of an older release.
+    async fn readable(&self, snapshot: Vec<u8>, ttl: Duration) -> Result<Vec<u8>, CallFailure> {
+        let member = self.member();
+        let version = self.wire.version(&member, Lane::Snapshot, ttl).await.map_err(CallError::from)?;
+        if claimed_version(Kind::State, &snapshot).is_none_or(|claimed| claimed <= version) {
+            return Ok(snapshot);
+        }
+        translate(snapshot, version).map_err(|error| CallError::Codec { to: member, error }.into())
+    }
+
     async fn send_parts(
         &self,
         vote: VoteOf<TypeConfig>,
         snapshot: SnapshotOf<TypeConfig, Vec<u8>>,
         ttl: Duration,
     ) -> Result<SnapshotResponse<TypeConfig>, CallFailure> {
-        let (meta, bytes) = (snapshot.meta, snapshot.snapshot);
+        let meta = snapshot.meta;
+        let bytes = self.readable(snapshot.snapshot, ttl).await?;
         let mut offset = 0;
         loop {
             let end = bytes.len().min(offset + PART);
@@ -241,5 +253,56 @@ impl<W: Wire> RaftNetworkV2<TypeConfig> for RaftNetwork<W> {
             RaftAnswer::TransferLeader(response) => Ok(response),
             _ => Err(self.failure(RPCTypes::TransferLeader, self.senseless())),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use openraft::alias::SnapshotMetaOf;
+
+    use super::*;
+    use crate::codec::{OLDEST_WIRE_VERSION, WIRE_VERSION, decode, encode, version_of};
+    use crate::machine::State;
+    use crate::net::WireVersion;
+
+    /// A peer of the oldest release that this one works with; keeps the snapshot that it is sent.
+    #[derive(Clone, Debug, Default)]
+    struct Older(Arc<Mutex<Vec<u8>>>);
+
+    impl Wire for Older {
+        async fn version(&self, _: &Member, _: Lane, _: Duration) -> Result<WireVersion, WireError> {
+            Ok(OLDEST_WIRE_VERSION)
+        }
+
+        async fn call(&self, _: &Member, _: Lane, request: Vec<u8>, _: Duration) -> Result<Vec<u8>, WireError> {
+            let Ok(Request::Raft { call: RaftCall::Snapshot(part), .. }) = decode(&request) else { panic!("a part") };
+            *self.0.lock().unwrap() = part.data;
+            let answer = RaftAnswer::Snapshot(SnapshotResponse::new(part.vote));
+            Ok(encode(OLDEST_WIRE_VERSION, &Response::Raft { from: 2, answer }).unwrap())
+        }
+
+        fn version_now(&self, _: &Member) -> Option<WireVersion> {
+            None
+        }
+
+        fn notify(&self, _: &Member, _: Vec<u8>) -> Result<(), WireError> {
+            Ok(())
+        }
+    }
+
+    #[tokio::test]
+    async fn an_older_node_gets_a_snapshot_that_it_can_read() {
+        let wire = Older::default();
+        let member = Member { name: "node2".into(), address: ([127, 0, 0, 1], 1).into() };
+        let mut networks = RaftNetworks::new(wire.clone(), 1);
+        let network = networks.new_snapshot_client(2, &member).await;
+        let meta = SnapshotMetaOf::<TypeConfig> { last_log_id: None, last_membership: Default::default() };
+        let snapshot = encode(WIRE_VERSION, &State::default()).unwrap();
+        let sent = SnapshotOf::<TypeConfig, Vec<u8>> { meta, snapshot };
+        let sent = network.send_parts(VoteOf::<TypeConfig>::new_committed(1, 1), sent, Duration::from_secs(1)).await;
+        assert!(sent.is_ok());
+        let arrived = wire.0.lock().unwrap().clone();
+        assert_eq!(version_of(Kind::State, &arrived), Ok(OLDEST_WIRE_VERSION));
+        assert_eq!(decode::<State>(&arrived), Ok(State::default()));
     }
 }

@@ -93,6 +93,26 @@ pub fn is_optimal(problem: &Problem) -> bool {
     rebalance(problem, 1).is_empty()
 }
 
+/// As [`is_optimal`], for items that are counted: for each class its nodes, and how many of its items each node has.
+pub(super) fn is_even<'a>(
+    weights: &[u32],
+    classes: impl Iterator<Item = (&'a [u32], &'a Vec<(Option<u32>, u32)>)>,
+) -> bool {
+    let mut groups: BTreeMap<&[u32], BTreeMap<usize, u32>> = BTreeMap::new();
+    for (members, held) in classes {
+        let group = groups.entry(members).or_default();
+        for (node, count) in held {
+            let Some(Ok(position)) = node.map(|node| members.binary_search(&node)) else { return false };
+            *group.entry(position).or_default() += count;
+        }
+    }
+    let mut board = Board::new(weights, groups.keys().map(|members| members.to_vec()).collect());
+    for (group, held) in (0_u32..).zip(groups.values()) {
+        held.iter().for_each(|(position, count)| board.put_many(group, *position, *count));
+    }
+    Relief::new(board).next_path().is_none()
+}
+
 /// How many items are away from home after a path, when `before` were so before it.
 fn away(board: &Board, home: &[Vec<u32>], path: &[Step], before: usize) -> usize {
     let mut touched: Vec<(u32, u32)> = path.iter().flat_map(|s| [(s.group, s.from), (s.group, s.to)]).collect();

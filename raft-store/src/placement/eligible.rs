@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
 
 use super::backends::{Backends, Whereabouts};
-use super::balance::{Item, Problem};
+use super::balance::{Item, Problem, is_even};
 use super::reason::Ineligible;
 use super::speak::speaks;
 use super::subnets::{Fitting, Subnets, fitting};
@@ -123,12 +123,14 @@ impl Eligibility {
     }
 
     /// Forgets verdicts when there are more than `limit`: the circumstances of services come and go. Classes given
-    /// before mean nothing afterwards.
-    pub fn trim(&mut self, limit: usize) {
-        if self.verdicts.len() > limit {
+    /// before mean nothing afterwards. Whether that was so.
+    pub fn trim(&mut self, limit: usize) -> bool {
+        let too_many = self.verdicts.len() > limit;
+        if too_many {
             self.verdicts.clear();
             self.classes.clear();
         }
+        too_many
     }
 
     /// Who may answer for an address. `pool` is where it was granted from, `None` for an external IP; `users` are all
@@ -176,6 +178,14 @@ impl Eligibility {
             fallbacks[class as usize] = others.to_vec();
         }
         Problem { weights: self.weights(), loads: Vec::new(), classes, fallbacks, items }
+    }
+
+    /// Whether no node could be relieved and no address is on a node of lower preference or on none of those that may
+    /// answer, when of each class the nodes have so many: what [`super::is_optimal`] says of such addresses one by one.
+    pub fn is_even(&self, held: impl IntoIterator<Item = (u32, Vec<(Option<u32>, u32)>)>) -> bool {
+        let held: BTreeMap<u32, Vec<(Option<u32>, u32)>> = held.into_iter().collect();
+        let of_class = self.classes.iter().filter_map(|((preferred, _), class)| Some((&**preferred, held.get(class)?)));
+        is_even(&self.weights(), of_class.filter(|(preferred, _)| !preferred.is_empty()))
     }
 
     fn circumstances(
@@ -295,7 +305,7 @@ impl Eligibility {
         let all: BTreeSet<u32> = policies.iter().flatten().copied().collect();
         let score = all.iter().fold(0_u32, |sum, &policy| sum.saturating_add(self.selection(policy).score[node]));
         let Some(interfaces) = &self.nodes[node].interfaces else {
-            return Ok((Footing { interfaces: Vec::new(), score }, false));
+            return Ok((Footing { interfaces: Arc::default(), score }, false));
         };
         let (mut positions, mut only_outside) = (BTreeSet::new(), false);
         for of_one in policies {

@@ -56,9 +56,14 @@ impl Board {
 
     /// Puts a movable address of the group on a member.
     pub(super) fn put(&mut self, group: u32, position: usize) {
+        self.put_many(group, position, 1);
+    }
+
+    /// Puts so many of them there.
+    pub(super) fn put_many(&mut self, group: u32, position: usize, count: u32) {
         let of = &mut self.groups[group as usize];
-        of.held[position] += 1;
-        self.loads[of.members[position] as usize] += 1;
+        of.held[position] += count;
+        self.loads[of.members[position] as usize] += count;
     }
 
     /// Puts so many movable addresses of the group on its members, each on the cheapest place left.

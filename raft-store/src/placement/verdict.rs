@@ -18,7 +18,7 @@ pub(super) struct Ground {
 #[derive(Clone, Debug)]
 pub(super) struct Footing {
     /// On these interfaces; empty when its interfaces are not known.
-    pub(super) interfaces: Vec<String>,
+    pub(super) interfaces: Arc<[String]>,
     /// Sum of the preferences for it.
     pub(super) score: u32,
 }
@@ -66,6 +66,14 @@ impl Verdict {
         match self.ground.nodes.get(node as usize) {
             Some(Ok(footing)) if self.is_eligible(node) => &footing.interfaces,
             _ => &[],
+        }
+    }
+
+    /// As [`Verdict::interfaces`], to be kept.
+    pub fn shared_interfaces(&self, node: u32) -> Arc<[String]> {
+        match self.ground.nodes.get(node as usize) {
+            Some(Ok(footing)) if self.is_eligible(node) => Arc::clone(&footing.interfaces),
+            _ => Arc::default(),
         }
     }
 

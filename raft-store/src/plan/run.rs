@@ -42,7 +42,7 @@ impl Run {
             run.propose(Command::OpenSession { node, incarnation: Incarnation(1) });
         }
         for owner in earlier {
-            let interfaces = owner.interfaces.clone();
+            let interfaces = owner.interfaces.clone().into();
             run.state.seed_owner(owner.address, NodeName(owner.node.clone()), Epoch(owner.epoch), interfaces);
         }
         for (service, grants) in from.map(standing_grants).unwrap_or_default() {
@@ -155,7 +155,7 @@ fn owners(state: &State) -> Vec<Owner> {
     let line = |(address, owned): (&IpAddr, &crate::machine::Ownership)| Owner {
         address: *address,
         node: owned.node.to_string(),
-        interfaces: owned.interfaces.clone(),
+        interfaces: owned.interfaces.to_vec(),
         epoch: owned.epoch.0,
     };
     state.owners.iter().map(line).collect()

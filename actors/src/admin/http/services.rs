@@ -64,7 +64,7 @@ pub(super) async fn put<D: Desk>(
 /// What became of a service. It is applied on the leader; this node may be a moment behind.
 async fn outcome(view: &View, service: &Service) -> (Vec<IpAddr>, Option<PendingRow>) {
     let look = |state: &State| {
-        let there = state.wanted.services.get(&service.key).is_some_and(|known| known == service);
+        let there = state.wanted.services.get(&service.key).is_some_and(|known| **known == *service);
         there.then(|| {
             let addresses = state.book.grants_of(&service.key).iter().map(|grant| grant.address).collect();
             let pending = state.book.pending().get(&service.key);

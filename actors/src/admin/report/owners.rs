@@ -42,7 +42,7 @@ fn row(state: &State, status: &NodeStatus, address: IpAddr, owned: &Ownership) -
     OwnerRow {
         address,
         node: owned.node.to_string(),
-        interfaces: owned.interfaces.clone(),
+        interfaces: owned.interfaces.to_vec(),
         epoch: owned.epoch.0,
         moving: owned.moving.is_some(),
         to: owned.moving.as_ref().and_then(|moving| moving.to.as_ref()).map(ToString::to_string),

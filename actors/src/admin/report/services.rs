@@ -91,7 +91,7 @@ pub fn services(state: &State, status: &NodeStatus, name: Option<&str>) -> Vec<S
         Some(name) => is_named(&service.key, name),
         None => is_told(service),
     };
-    let services = state.wanted.services.values().filter(told);
+    let services = state.wanted.services.values().map(Box::as_ref).filter(told);
     services.map(|service| row(state, status, service, name.is_some(), &mut eligibility)).collect()
 }
 
@@ -100,8 +100,8 @@ pub(super) fn is_told(service: &Service) -> bool {
     service.kind == ServiceKind::LoadBalancer || !service.external_ips.is_empty()
 }
 
-fn row<'a>(
-    state: &'a State,
+fn row(
+    state: &State,
     status: &NodeStatus,
     service: &Service,
     detailed: bool,
@@ -138,8 +138,8 @@ fn protocol(protocol: quorumlb_raft_store::model::Protocol) -> &'static str {
     }
 }
 
-fn answer<'a>(
-    state: &'a State,
+fn answer(
+    state: &State,
     status: &NodeStatus,
     address: IpAddr,
     grants: &[Grant],
@@ -167,7 +167,7 @@ fn answer<'a>(
         address,
         pool: grants.iter().find(|grant| grant.address == address).map(|grant| grant.pool.1.clone()),
         owner: owned.map(|owned| owned.node.to_string()),
-        interfaces: owned.map(|owned| owned.interfaces.clone()).unwrap_or_default(),
+        interfaces: owned.map(|owned| owned.interfaces.to_vec()).unwrap_or_default(),
         answering: answers,
         why_not,
         nodes,

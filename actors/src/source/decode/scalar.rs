@@ -47,13 +47,13 @@ pub fn boolean(node: &Node, cx: Cx) -> Option<bool> {
 /// A whole number in a range.
 pub fn int<T: TryFrom<i64>>(range: RangeInclusive<i64>) -> impl Fn(&Node, Cx) -> Option<T> {
     move |node, cx| {
-        let expected = format!("a whole number from {} to {}", range.start(), range.end());
-        let Value::Scalar { text, plain } = &node.value else { return mismatch(node, cx, &expected, None) };
+        let expected = || format!("a whole number from {} to {}", range.start(), range.end());
+        let Value::Scalar { text, plain } = &node.value else { return mismatch(node, cx, &expected(), None) };
         let number = text.parse::<i64>().ok();
         match number {
-            Some(number) if !plain => mismatch(node, cx, &expected, Some(format!("write {number} without quotes"))),
+            Some(number) if !plain => mismatch(node, cx, &expected(), Some(format!("write {number} without quotes"))),
             Some(number) if range.contains(&number) => T::try_from(number).ok(),
-            _ => mismatch(node, cx, &expected, None),
+            _ => mismatch(node, cx, &expected(), None),
         }
     }
 }
@@ -61,12 +61,13 @@ pub fn int<T: TryFrom<i64>>(range: RangeInclusive<i64>) -> impl Fn(&Node, Cx) ->
 /// One of some words, as the value that stands beside it.
 pub fn choice<T: Copy>(words: &[(&str, T)]) -> impl Fn(&Node, Cx) -> Option<T> {
     move |node, cx| {
-        let names: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
-        let Some(text) = node.text() else { return mismatch(node, cx, &one_of(&names), None) };
-        if let Some((_, value)) = words.iter().find(|(word, _)| *word == text) {
+        let text = node.text();
+        if let Some((_, value)) = words.iter().find(|(word, _)| Some(*word) == text) {
             return Some(*value);
         }
-        let hint = near_miss(text, names.iter().copied()).map(|meant| format!("did you mean `{meant}`?"));
+        let names: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
+        let meant = text.and_then(|text| near_miss(text, names.iter().copied()));
+        let hint = meant.map(|meant| format!("did you mean `{meant}`?"));
         mismatch(node, cx, &one_of(&names), hint)
     }
 }

@@ -52,16 +52,20 @@ fn edges(text: &str) -> bool {
     good(text.chars().next()) && good(text.chars().next_back())
 }
 
-fn pairs(node: &Node, cx: Cx, value: impl Fn(&Node, Cx) -> Option<String>) -> Option<BTreeMap<String, String>> {
+fn pairs<M: Default + Extend<(String, String)>>(
+    node: &Node,
+    cx: Cx,
+    value: impl Fn(&Node, Cx) -> Option<String>,
+) -> Option<M> {
     let Value::Mapping(entries) = &node.value else {
         return mismatch(node, cx, "a mapping of names and texts", None);
     };
-    let mut pairs = BTreeMap::new();
+    let mut pairs = M::default();
     for (key, node) in entries {
         if let Some(problem) = qualified_name_problem(&key.text) {
             cx.report.error(key.place, problem, None);
         } else if let Some(value) = value(node, cx) {
-            pairs.insert(key.text.to_string(), value);
+            pairs.extend([(key.text.to_string(), value)]);
         }
     }
     Some(pairs)
@@ -83,7 +87,7 @@ fn label_value(node: &Node, cx: Cx) -> Option<String> {
 
 /// `metadata.labels`.
 pub fn labels(node: &Node, cx: Cx) -> Option<Labels> {
-    pairs(node, cx, label_value).map(Labels::from)
+    pairs(node, cx, label_value)
 }
 
 /// A plain map of labels that select.

@@ -222,7 +222,7 @@ fn a_default_means_what_leaving_the_field_out_means() {
             let given = load(&kind, &with(&full, &at, default.clone()));
             let mut spec = full.clone();
             remove(&mut spec, &at);
-            assert_eq!(given.digest, load(&kind, &spec).digest, "{kind}{at}: {default}");
+            assert_eq!(given.digest(), load(&kind, &spec).digest(), "{kind}{at}: {default}");
             assert_eq!(errors(&given), BTreeSet::new(), "{kind}{at}");
             defaults += 1;
         }

@@ -192,7 +192,7 @@ fn a_release_serves_who_waits_before_a_newcomer_of_the_same_change() {
     world.set([aged(service("a"), 1)]);
     world.set([aged(service("waits"), 2)]);
     world.wanted.services.remove(&key("a"));
-    world.wanted.services.insert(key("new"), aged(service("new"), 3));
+    world.wanted.services.insert(key("new"), Box::new(aged(service("new"), 3)));
     world.look(false, [key("a"), key("new")]);
     assert_eq!(world.all(&["waits", "new"]), ["10.0.0.1", "+OutOfAddresses"]);
 }

@@ -90,7 +90,7 @@ fn who_changes_so_that_sharing_ends_goes_itself() {
         world.set([aged(sharing(ports(service("a"), &[80]), "k", &[]), 1)]);
         world.set([aged(sharing(ports(service("b"), &[81]), "k", &[]), 2)]);
         let clashing = aged(sharing(ports(service("a"), &[80, 81]), "k", &[]), 1);
-        world.wanted.services.insert(key("a"), clashing);
+        world.wanted.services.insert(key("a"), Box::new(clashing));
         world.look(pools, [key("a")]);
         assert_eq!(world.all(&["a", "b"]), ["10.0.0.1", "10.0.0.0"], "the older one changed, so it goes");
     }

@@ -106,7 +106,7 @@ impl World {
         match step {
             Step::Service(service) => {
                 touched.0.insert(service.key.clone());
-                self.wanted.services.insert(service.key.clone(), (**service).clone());
+                self.wanted.services.insert(service.key.clone(), service.clone());
             }
             Step::Remove(key) => {
                 touched.0.insert(key.clone());

@@ -70,7 +70,10 @@ fn a_seed_is_kept_where_it_is_valid() {
     let mut late = service("d");
     late.status_addresses = vec![ip("10.0.0.7")];
     let names = ["a", "b", "c"].map(service);
-    world.wanted.services.extend(names.into_iter().chain([late]).map(|service| (service.key.clone(), service)));
+    world
+        .wanted
+        .services
+        .extend(names.into_iter().chain([late]).map(|service| (service.key.clone(), Box::new(service))));
     world.look(false, [key("d")]);
     assert_eq!(world.all(&["a", "b", "c", "d"]), ["10.0.0.7", "10.0.0.0", "10.0.0.1", "10.0.0.2"]);
 }

@@ -121,7 +121,7 @@ impl World {
         let mut touched = BTreeSet::new();
         for service in services {
             touched.insert(service.key.clone());
-            self.wanted.services.insert(service.key.clone(), service);
+            self.wanted.services.insert(service.key.clone(), Box::new(service));
         }
         self.look(false, touched)
     }

@@ -6,13 +6,19 @@ use std::net::IpAddr;
 use super::{Decision, Reconsider};
 use crate::machine::state::{Moving, Ownership};
 use crate::machine::{Epoch, Event, State};
+use crate::model::NodeName;
 
 impl State {
     pub(super) fn carry_out(&mut self, mut decision: Decision, events: &mut Vec<Event>) {
+        if let Some(tally) = &mut self.derived.tally {
+            for (address, class) in &decision.classes {
+                tally.classify(*address, *class, self.owners.get(address));
+            }
+        }
         let mut before = BTreeMap::new();
         for (address, why) in &decision.ended {
             if let Some(owned) = self.owners.remove(address) {
-                self.derived.loads.take(owned.holder());
+                self.count(*address, Some(owned.holder()), None);
                 before.insert(*address, (owned.node, *why, owned.epoch));
             }
         }
@@ -42,24 +48,41 @@ impl State {
         for (address, why) in decision.asked {
             self.ask(address, Moving { why, to: None }, events);
         }
+        if let Some(tally) = &mut self.derived.tally {
+            let unowned = decision.classes.iter().filter(|(address, _)| !self.owners.contains_key(address));
+            unowned.for_each(|(address, _)| tally.forget(*address));
+        }
+    }
+
+    /// An address counts for another node, or for nobody.
+    fn count(&mut self, address: IpAddr, from: Option<&NodeName>, to: Option<&NodeName>) {
+        if let Some(from) = from {
+            self.derived.loads.take(from);
+        }
+        if let Some(to) = to {
+            self.derived.loads.add(to);
+        }
+        if let Some(tally) = &mut self.derived.tally {
+            tally.hand(address, from, to);
+        }
     }
 
     /// Puts an owner in place.
     pub(in crate::machine) fn own(&mut self, address: IpAddr, ownership: Ownership) {
-        self.derived.loads.add(ownership.holder());
-        if let Some(before) = self.owners.insert(address, ownership) {
-            self.derived.loads.take(before.holder());
-        }
+        let holder = ownership.holder().clone();
+        let before = self.owners.insert(address, ownership);
+        self.count(address, before.as_ref().map(Ownership::holder), Some(&holder));
     }
 
     /// Asks an owner to release an address.
     pub(super) fn ask(&mut self, address: IpAddr, moving: Moving, events: &mut Vec<Event>) {
         let Some(owned) = self.owners.get_mut(&address) else { return };
         let why = moving.why;
-        self.derived.loads.take(owned.holder());
+        let from = owned.holder().clone();
         owned.moving = Some(moving);
-        self.derived.loads.add(owned.holder());
+        let to = owned.holder().clone();
         events.push(Event::ReleaseAsked { address, node: owned.node.clone(), epoch: owned.epoch, why });
+        self.count(address, Some(&from), Some(&to));
     }
 
     /// Epochs of addresses that nobody uses any more are folded into the floor, so that they never come twice. Only

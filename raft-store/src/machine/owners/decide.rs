@@ -19,6 +19,7 @@ impl State {
         let mut orphans = BTreeMap::new();
         for address in self.candidates(reconsider) {
             let verdict = self.verdict(eligibility, address);
+            decision.classes.push((address, verdict.class()));
             match self.owners.get(&address).filter(|_| !decision.ended.contains_key(&address)) {
                 Some(owned) => self.review(address, owned, &verdict, eligibility, &mut decision),
                 None if verdict.preferred().is_empty() => {}
@@ -76,9 +77,9 @@ impl State {
         let why = index.map_or(Some(Ineligible::NotLive), |index| verdict.why(index));
         match why {
             None => {
-                let interfaces = index.map_or(&[][..], |index| verdict.interfaces(index));
-                if owned.interfaces != interfaces {
-                    decision.interfaces.push((address, interfaces.to_vec()));
+                if index.is_some_and(|index| *owned.interfaces != *verdict.interfaces(index)) {
+                    let interfaces = index.map(|index| verdict.shared_interfaces(index)).unwrap_or_default();
+                    decision.interfaces.push((address, interfaces));
                 }
             }
             Some(_) if owned.moving.is_some() => {}

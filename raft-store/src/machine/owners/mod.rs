@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use super::derived::{Balance, Tally};
 use super::state::{MemberState, Moving, Ownership};
 use super::{Epoch, Event, MoveReason, Outcome, State};
 use crate::model::{Node, NodeName, Service};
@@ -37,9 +38,11 @@ struct Decision {
     /// Owners that are asked to release.
     asked: Vec<(IpAddr, MoveReason)>,
     /// Ownerships whose interfaces changed.
-    interfaces: Vec<(IpAddr, Vec<String>)>,
+    interfaces: Vec<(IpAddr, Arc<[String]>)>,
+    /// Classes of the addresses that were looked at.
+    classes: Vec<(IpAddr, u32)>,
     /// New owners, with their interfaces.
-    granted: Vec<(IpAddr, NodeName, Vec<String>)>,
+    granted: Vec<(IpAddr, NodeName, Arc<[String]>)>,
     /// Addresses that lose their owner and find no other, and why.
     unowned: Vec<(IpAddr, String)>,
 }
@@ -60,9 +63,11 @@ impl State {
         if matches!(reconsider, Reconsider::Only(addresses) if addresses.is_empty()) {
             return;
         }
-        self.derived.unbalanced.take();
+        self.derived.balance_changed();
         let mut eligibility = self.derived.eligibility.take().unwrap_or_else(|| self.eligibility());
-        eligibility.trim(REMEMBERED.0 * self.owners.len() + REMEMBERED.1);
+        if eligibility.trim(REMEMBERED.0 * self.owners.len() + REMEMBERED.1) {
+            self.derived.tally = None;
+        }
         let decision = self.decide(&mut eligibility, reconsider, given_up);
         self.derived.eligibility = Some(eligibility);
         self.carry_out(decision, events);
@@ -87,16 +92,13 @@ impl State {
     }
 
     pub(super) fn rebalance(&mut self, limit: u32, events: &mut Vec<Event>) -> Outcome {
-        if self.derived.unbalanced.get() == Some(&false) || limit == 0 {
+        if limit == 0 || !self.unbalanced() {
             return Outcome::Done;
         }
+        self.derived.balance_changed();
         let mut eligibility = self.derived.eligibility.take().unwrap_or_else(|| self.eligibility());
         let (addresses, verdicts, problem) = self.problem(&mut eligibility);
         let moves = rebalance(&problem, limit as usize);
-        self.derived.unbalanced.take();
-        if moves.is_empty() {
-            self.derived.unbalanced.get_or_init(|| false);
-        }
         for step in moves {
             let (address, verdict) = (addresses[step.item as usize], &verdicts[step.item as usize]);
             let (Some(from), Some(to)) = (step.from, eligibility.name(step.to)) else { continue };
@@ -112,14 +114,24 @@ impl State {
 
     /// Whether a rebalance would move anything. Worked out once after a change, then remembered.
     pub fn unbalanced(&self) -> bool {
-        *self.derived.unbalanced.get_or_init(|| {
-            let (_, _, problem) = self.problem(&mut self.eligibility());
-            !rebalance(&problem, 1).is_empty()
-        })
+        let balance = self.derived.balance.get_or_init(|| match (&self.derived.eligibility, &self.derived.tally) {
+            (Some(eligibility), Some(tally)) => Balance { unbalanced: !is_even(eligibility, tally), worked_out: None },
+            _ => {
+                let mut eligibility = self.eligibility();
+                let mut tally = Tally::default();
+                for (address, owned) in &self.owners {
+                    let class = self.verdict(&mut eligibility, *address).class();
+                    tally.classify(*address, class, Some(owned));
+                }
+                let unbalanced = !is_even(&eligibility, &tally);
+                Balance { unbalanced, worked_out: Some(Box::new((eligibility, tally))) }
+            }
+        });
+        balance.unbalanced
     }
 
     /// Every address that has an owner, as a problem for the balancer. A moving address counts for where it goes.
-    fn problem(&self, eligibility: &mut Eligibility) -> (Vec<IpAddr>, Vec<Arc<Verdict>>, Problem) {
+    pub(super) fn problem(&self, eligibility: &mut Eligibility) -> (Vec<IpAddr>, Vec<Arc<Verdict>>, Problem) {
         let (mut addresses, mut verdicts, mut items) = (Vec::new(), Vec::new(), Vec::new());
         for (address, owned) in &self.owners {
             let verdict = self.verdict(eligibility, *address);
@@ -135,11 +147,13 @@ impl State {
     pub fn verdict(&self, eligibility: &mut Eligibility, address: IpAddr) -> Arc<Verdict> {
         let granted = self.book.users_of(address);
         let Some(external) = self.derived.external.get(&address) else {
-            let users: Vec<&Service> = granted.filter_map(|key| self.wanted.services.get(key)).collect();
+            let users: Vec<&Service> =
+                granted.filter_map(|key| self.wanted.services.get(key).map(Box::as_ref)).collect();
             return eligibility.of(&self.wanted, address, self.book.pool_of(address), &users);
         };
         let users: BTreeSet<_> = granted.chain(external).collect();
-        let users: Vec<&Service> = users.into_iter().filter_map(|key| self.wanted.services.get(key)).collect();
+        let users: Vec<&Service> =
+            users.into_iter().filter_map(|key| self.wanted.services.get(key).map(Box::as_ref)).collect();
         eligibility.of(&self.wanted, address, self.book.pool_of(address), &users)
     }
 
@@ -167,8 +181,17 @@ impl State {
 
     /// Nodes or policies changed: who may answer is to be worked out anew.
     pub(super) fn nodes_changed(&mut self) {
-        self.derived.eligibility = None;
+        self.derived.nodes_changed();
     }
+}
+
+/// Whether nobody could be relieved, with what each node has of each class.
+fn is_even(eligibility: &Eligibility, tally: &Tally) -> bool {
+    let held = tally.held().map(|(class, held)| {
+        let held = held.iter().map(|(node, count)| (eligibility.index(node), count));
+        (class, held.collect::<Vec<_>>())
+    });
+    eligibility.is_even(held)
 }
 
 impl Ownership {

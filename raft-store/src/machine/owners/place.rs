@@ -37,7 +37,7 @@ impl State {
         for step in assign_orphans(&problem) {
             let Some((address, verdict)) = subjects.get(step.item as usize) else { continue };
             let Some(node) = eligibility.name(step.to) else { continue };
-            decision.granted.push((*address, node.clone(), verdict.interfaces(step.to).to_vec()));
+            decision.granted.push((*address, node.clone(), verdict.shared_interfaces(step.to)));
         }
     }
 
@@ -55,7 +55,7 @@ impl State {
             return false;
         }
         let Some(node) = eligibility.name(index) else { return false };
-        decision.granted.push((address, node.clone(), verdict.interfaces(index).to_vec()));
+        decision.granted.push((address, node.clone(), verdict.shared_interfaces(index)));
         true
     }
 

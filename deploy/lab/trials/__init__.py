@@ -1,0 +1,1 @@
+"""The trials, one module each: ROUNDS, and run(tale)."""
