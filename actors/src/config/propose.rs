@@ -101,5 +101,5 @@ async fn propose<W: World>(shared: Shared<W>, me: Line<ConfigMessage>, delta: De
     if result.is_ok() {
         shared.remember_config(digest).await;
     }
-    me.send(ConfigMessage::Proposed(result)).or_lost();
+    me.answer(ConfigMessage::Proposed(result));
 }

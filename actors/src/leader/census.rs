@@ -39,6 +39,8 @@ pub(super) struct Census {
     /// Where nodes that are to get another address have answered.
     answered: BTreeMap<RaftId, SocketAddr>,
     probe_at: Option<BootTime>,
+    /// A change of `hold`, and since when this leader has seen it stand.
+    hold: Option<(u64, BootTime)>,
 }
 
 impl Census {
@@ -53,6 +55,7 @@ impl Census {
             abandoned: BTreeMap::new(),
             answered: BTreeMap::new(),
             probe_at: None,
+            hold: None,
         }
     }
 
@@ -87,6 +90,7 @@ impl Census {
         self.busy = false;
         self.abandoned.clear();
         self.answered.clear();
+        self.hold = None;
     }
 
     /// A node answered at the address that it is to get.
@@ -142,12 +146,12 @@ impl Census {
         if let Some(step) = voters::next_step(&roster) {
             tracing::info!(?step, "the membership changes");
             self.carry_out(me, part, step);
-        } else if let Some(command) = self.farewell(part, &roster) {
+        } else if let Some(command) = self.farewell(part, &roster).or_else(|| self.hold_stands(part)) {
             self.busy = true;
             let (shared, me) = (shared.clone(), me.clone());
             tokio::spawn(async move {
                 let result = shared.propose(command, Duration::from_secs(2)).await;
-                me.send(LeaderMessage::Changed(result.map(drop).map_err(|error| error.to_string()))).or_lost();
+                me.answer(LeaderMessage::Changed(result.map(drop).map_err(|error| error.to_string())));
             });
         }
     }
@@ -157,8 +161,21 @@ impl Census {
         let (part, me) = (part.clone(), me.clone());
         tokio::spawn(async move {
             let result = part.change(step).await.map_err(|error| error.to_string());
-            me.send(LeaderMessage::Changed(result)).or_lost();
+            me.answer(LeaderMessage::Changed(result));
         });
+    }
+
+    /// After `hold` became shorter, a new leader waits as if the longer one still counted. This one has led for long enough
+    /// that no promise under it runs any more: not its own, and none of a leader before it.
+    fn hold_stands<N: Wire>(&mut self, part: &Participant<N>) -> Option<Command> {
+        let (shrunk, longest) = part.view().read(|state| (state.hold_shrunk(), state.longest_hold()));
+        let changes = shrunk?;
+        let since = match self.hold {
+            Some((seen, since)) if seen == changes => since,
+            _ => self.hold.insert((changes, self.now)).1,
+        };
+        // Twice, as for the voters.
+        (self.now.since(since) > longest * 2).then_some(Command::HoldStands { changes })
     }
 
     /// A node that has left is forgotten; one that the configuration lost long ago is made to leave.

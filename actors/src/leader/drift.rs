@@ -81,7 +81,7 @@ impl Drift {
                 if let Err(error) = shared.propose(Command::Rebalance { limit }, Duration::from_secs(2)).await {
                     tracing::info!(%error, "a rebalance was not taken");
                 }
-                me.send(LeaderMessage::Rebalanced).or_lost();
+                me.answer(LeaderMessage::Rebalanced);
             });
         }
     }

@@ -81,6 +81,8 @@ impl<W: World> LeaderDesk<W> {
 
     fn look(&self, me: &Line<LeaderMessage>, leading: &mut Leading) {
         leading.look.set(me, LOOK, LeaderMessage::Look);
+        // A message that was lost, or came before the leadership showed, must not leave the sessions without a watch.
+        leading.sessions.expire(&self.shared, me);
         let Some(part) = self.shared.part() else { return };
         let standing = part.standing();
         leading.census.observe(&standing);

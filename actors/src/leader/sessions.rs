@@ -11,6 +11,7 @@ use quorumlb_raft_store::net::Wire;
 use quorumlb_raft_store::session::{
     Answer, BootTime, Leadership, Ledger, LedgerSettings, Notice, Ping, Pong, SessionView,
 };
+use tokio::time::timeout;
 
 use super::LeaderMessage;
 use crate::node::Shared;
@@ -28,8 +29,8 @@ const AGAIN: Duration = Duration::from_millis(20);
 #[derive(Default)]
 pub(super) struct Sessions {
     ledger: Option<Ledger>,
-    /// Proposals that failed and wait a moment.
-    again_at: Option<BootTime>,
+    /// The overdue session that the log was last told of.
+    told: Option<(u64, SessionId)>,
 }
 
 type Part<W> = Participant<<W as Wires>::Wire>;
@@ -66,7 +67,7 @@ impl Sessions {
             return Pong { sequence: ping.sequence, answer: Answer::NotLeader };
         };
         let (settings, known) = part.view().read(|state| (ledger_settings(state), session_of(state, from)));
-        let ledger = self.follow_term(&leadership, settings, now);
+        let ledger = self.follow_term(shared, &leadership, settings, now);
         ledger.testify(from, ping.term, ping.older_leader_heard, voters, settings, now);
         // The leader is a witness of itself, before it promises anything.
         shared.witness.lock().unwrap_or_else(std::sync::PoisonError::into_inner).heard(leadership.term, now);
@@ -81,15 +82,21 @@ impl Sessions {
             return;
         };
         let (settings, sessions) = part.view().read(|state| (ledger_settings(state), sessions(state)));
-        self.again_at = None;
-        let overdue = self.follow_term(&leadership, settings, now).overdue(&sessions, &leadership, settings, now);
+        let overdue =
+            self.follow_term(shared, &leadership, settings, now).overdue(&sessions, &leadership, settings, now);
         for (node, session) in overdue {
-            tracing::warn!(%node, session = session.0, "it was not heard from for too long: its session ends");
-            let (shared, me) = (shared.clone(), me.clone());
+            if self.told != Some((leadership.term, session)) {
+                // Without a majority it is tried again and again; that is no news.
+                self.told = Some((leadership.term, session));
+                tracing::warn!(%node, session = session.0, "it was not heard from for too long: its session ends");
+            }
+            let (me, part, term) = (me.clone(), part.clone(), leadership.term);
+            // Never brought to another leader: that one may have promised something to the node meanwhile.
+            let proposal = shared.proposal(Command::ExpireSession { node, session });
             tokio::spawn(async move {
-                let command = Command::ExpireSession { node, session };
-                if shared.propose(command, EXPIRING).await.is_err() {
-                    me.send(LeaderMessage::NotExpired(session)).or_lost();
+                let proposed = timeout(EXPIRING, part.propose_in_term(term, proposal)).await;
+                if !matches!(proposed, Ok(Ok(_))) {
+                    me.answer(LeaderMessage::NotExpired(session));
                 }
             });
         }
@@ -112,12 +119,19 @@ impl Sessions {
         Some(next.since(now).max(if next <= now { AGAIN } else { Duration::ZERO }))
     }
 
-    fn follow_term(&mut self, leadership: &Leadership, settings: LedgerSettings, now: BootTime) -> &mut Ledger {
-        let stale = self.ledger.as_ref().is_none_or(|ledger| ledger.term() != leadership.term);
-        if stale {
-            self.ledger = None;
+    fn follow_term<W: World>(
+        &mut self,
+        shared: &Shared<W>,
+        leadership: &Leadership,
+        settings: LedgerSettings,
+        now: BootTime,
+    ) -> &mut Ledger {
+        let term = leadership.term;
+        match self.ledger.take().filter(|ledger| ledger.term() == term) {
+            Some(ledger) => self.ledger.insert(ledger),
+            None if shared.begins_ledger(term) => self.ledger.insert(Ledger::new(term, settings, now)),
+            None => self.ledger.insert(Ledger::again(term, settings, now)),
         }
-        self.ledger.get_or_insert_with(|| Ledger::new(leadership.term, settings, now))
     }
 }
 

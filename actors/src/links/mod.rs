@@ -48,10 +48,6 @@ impl<W: World> LinksDesk<W> {
         Self { shared }
     }
 
-    fn rank(interface: &str) -> Rank {
-        (SEGMENT_RANK, interface.to_owned())
-    }
-
     async fn links(&self, links: Vec<LinkState>, watching: &mut Watching) {
         let wanted: BTreeMap<&str, ()> =
             links.iter().filter(|link| usable(link)).map(|link| (link.name.as_str(), ())).collect();
@@ -74,12 +70,12 @@ impl<W: World> LinksDesk<W> {
         let line = self.shared.lines.add_segment(interface);
         let (shared, name) = (self.shared.clone(), interface.to_owned());
         let child = Child::new("segment", line, move || SegmentDesk::new(shared.clone(), name.clone()));
-        self.shared.family.supervise(Self::rank(interface), child);
+        self.shared.family.supervise(segment_rank(interface), child);
     }
 
     /// The actor is gone when this returns, and its socket with it: the interface answers for nothing any more.
     async fn close(&self, interface: &str) {
-        self.shared.family.dismiss(Self::rank(interface)).await;
+        self.shared.family.dismiss(segment_rank(interface)).await;
         self.shared.lines.remove_segment(interface);
         self.shared.board.update(|status| drop(status.interfaces.remove(interface)));
         self.shared.lines.owner.send(OwnerMessage::SegmentGone(interface.to_owned())).or_lost();
@@ -87,6 +83,11 @@ impl<W: World> LinksDesk<W> {
         let report = ReportMessage::SegmentDown { interface: interface.to_owned(), why };
         self.shared.lines.report.send(report).or_lost();
     }
+}
+
+/// The place of an interface's actor.
+pub(crate) fn segment_rank(interface: &str) -> Rank {
+    (SEGMENT_RANK, interface.to_owned())
 }
 
 /// An interface that a service address can be answered on. The many interfaces of pods have no address but a link-local

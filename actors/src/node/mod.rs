@@ -29,7 +29,7 @@ use crate::ports::{Wires, World};
 use crate::report::Reporter;
 use crate::session::SessionKeeper;
 use crate::status::{ConfigStatus, NodeStatus, Phase, PingCounters, SessionStatus, StatusBoard};
-use crate::tree::{Child, Family};
+use crate::tree::{Child, Family, Rank};
 use hooks::{Admission, NodeHooks};
 use lines::Lines;
 use shared::Parts;
@@ -102,19 +102,32 @@ fn start_actors<W: World>(shared: &Shared<W>) {
     let family = shared.family.clone();
     let lines = shared.lines.clone();
     macro_rules! supervise {
-        ($rank:literal, $name:literal, $line:expr, $role:ident) => {
+        ($name:literal, $line:expr, $role:ident) => {
             let of = shared.clone();
-            family.supervise(($rank, $name.to_owned()), Child::new($name, $line, move || $role::new(of.clone())));
+            family.supervise(rank($name), Child::new($name, $line, move || $role::new(of.clone())));
         };
     }
-    supervise!(10, "owner", lines.owner, OwnerDesk);
-    supervise!(20, "leader", lines.leader, LeaderDesk);
-    supervise!(30, "report", lines.report, Reporter);
-    // The interfaces' actors stand at 40.
-    supervise!(50, "links", lines.links, LinksDesk);
-    supervise!(60, "session", lines.session, SessionKeeper);
-    supervise!(70, "group", lines.group, GroupKeeper);
-    supervise!(80, "config", lines.config, ConfigDesk);
+    supervise!("owner", lines.owner, OwnerDesk);
+    supervise!("leader", lines.leader, LeaderDesk);
+    supervise!("report", lines.report, Reporter);
+    supervise!("links", lines.links, LinksDesk);
+    supervise!("session", lines.session, SessionKeeper);
+    supervise!("group", lines.group, GroupKeeper);
+    supervise!("config", lines.config, ConfigDesk);
+}
+
+/// The place of an actor in the order of starting. The interfaces' actors stand at 40.
+fn rank(name: &str) -> Rank {
+    let place = match name {
+        "owner" => 10,
+        "leader" => 20,
+        "report" => 30,
+        "links" => 50,
+        "session" => 60,
+        "group" => 70,
+        _ => 80,
+    };
+    (place, name.to_owned())
 }
 
 /// A node that the group's configuration does not have is not taken in; without a configuration everyone with a

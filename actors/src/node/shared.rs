@@ -49,6 +49,8 @@ pub struct Inner<W: World> {
     known: Mutex<Known>,
     part: Mutex<Option<Participant<<W as Wires>::Wire>>>,
     fence: Mutex<Fence>,
+    /// The last term that this process began a ledger of promises for.
+    ledger_term: Mutex<Option<u64>>,
 }
 
 /// The nodes and tunables as the files have them: what counts before there is a group.
@@ -121,6 +123,7 @@ impl<W: World> Shared<W> {
             known,
             part,
             fence,
+            ledger_term: Mutex::new(None),
         };
         Self { inner: Arc::new(inner) }
     }
@@ -177,6 +180,16 @@ impl<W: World> Shared<W> {
         self.member(&self.me).map(|(member, _)| member.address)
     }
 
+    /// A ledger of promises for this term begins; `false` when there was one already, which its actor has lost.
+    pub fn begins_ledger(&self, term: u64) -> bool {
+        lock(&self.ledger_term).replace(term) != Some(term)
+    }
+
+    /// A command in this node's name.
+    pub fn proposal(&self, command: Command) -> Proposal {
+        Proposal { at_ms: self.world.wall_ms(), by: self.me.clone(), command }
+    }
+
     /// Proposes a command in this node's name.
     ///
     /// # Errors
@@ -185,8 +198,7 @@ impl<W: World> Shared<W> {
         let Some(part) = self.part() else {
             return Err(ProposeError::Failed("it is not part of the group just now".to_owned()));
         };
-        let proposal = Proposal { at_ms: self.world.wall_ms(), by: self.me.clone(), command };
-        part.propose(proposal, Instant::now() + patience).await
+        part.propose(self.proposal(command), Instant::now() + patience).await
     }
 
     /// The configuration that this node last proposed or saw stand, from its disk.

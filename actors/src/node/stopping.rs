@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use quorumlb_raft_store::machine::{Command, Outcome, SessionId};
+use quorumlb_raft_store::session::Fence;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::Shared;
+use crate::links::segment_rank;
 use crate::ports::World;
 use crate::status::Phase;
 
@@ -49,9 +51,24 @@ pub(super) async fn hand_over<W: World>(shared: &Shared<W>) {
     if others(shared) {
         let _ = timeout(PROPOSING, moved).await;
     }
+    fall_silent(shared).await;
     let closed = shared.propose(Command::CloseSession { node: shared.me.clone(), session }, PROPOSING).await;
     if let Err(error) = closed {
         tracing::warn!(%error, "the session was not closed; it runs out");
+    }
+}
+
+/// Ends whatever speaks for this node: with its session closed, others may answer for what it still owns at once (P3), and
+/// a ping that finds no session would open another one.
+async fn fall_silent<W: World>(shared: &Shared<W>) {
+    if owns(shared) {
+        tracing::warn!("others have not taken over everything in time");
+    }
+    shared.family.dismiss(super::rank("links")).await;
+    shared.family.dismiss(super::rank("session")).await;
+    shared.set_fence(Fence::Closed);
+    for interface in shared.lines.interfaces() {
+        shared.family.dismiss(segment_rank(&interface)).await;
     }
 }
 

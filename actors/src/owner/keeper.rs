@@ -1,8 +1,11 @@
 //! Decides, for each address, what to hold, where to answer, and when it may be released. Pure.
 //!
 //! In this order, and never in another: packets are taken (held), then questions answered (owned), on each interface;
-//! and the other way round no interface answers any more before the release is proposed (promise P3), and packets are
-//! taken for a while longer.
+//! and the other way round every interface has confirmed that it does not answer any more before a release or a refusal is
+//! proposed (promise P3), and packets are taken for a while longer.
+//!
+//! Orders to stop are numbered, so that a late confirmation of one is not taken for that of another. What gets lost on its
+//! way to an interface or back is said again ([`Input::Remind`]).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -23,12 +26,16 @@ pub(super) enum Input {
     Programmed { interface: String, address: IpAddr, epoch: Epoch },
     /// An interface cannot answer for it.
     NotProgrammed { interface: String, address: IpAddr, epoch: Epoch, why: String },
-    /// An interface does not answer for it any more.
-    Silent { interface: String, address: IpAddr },
-    /// An interface's actor is new, and answers for nothing.
+    /// An interface does not answer for it any more: it has carried out this order.
+    Silent { interface: String, address: IpAddr, order: u64 },
+    /// An interface answers for nothing of what it was told before this order.
+    Adopted { interface: String, order: u64 },
+    /// An interface's actor is new, and was told nothing yet.
     SegmentUp(String),
     /// An interface is gone.
     SegmentGone(String),
+    /// A while has passed: say again what was not confirmed.
+    Remind,
 }
 
 /// What it wants done.
@@ -41,7 +48,9 @@ pub(super) enum Output {
     /// Answer for it on an interface.
     Own { interface: String, address: IpAddr, epoch: Epoch },
     /// Answer no more; answer with [`Input::Silent`].
-    Disown { interface: String, address: IpAddr },
+    Disown { interface: String, address: IpAddr, order: u64 },
+    /// Answer for nothing of what was told before; answer with [`Input::Adopted`].
+    Adopt { interface: String, order: u64 },
     /// Nobody answers for it here any more: the next owner may begin.
     Release(IpAddr, Epoch),
     /// It cannot be answered for.
@@ -51,12 +60,23 @@ pub(super) enum Output {
 /// An interface's word on an address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Answering {
-    Asked,
+    /// It was told to answer; whether that was before the last reminder.
+    Asked(bool),
     Yes,
     No(String),
-    /// It was told to stop, and has not confirmed yet.
-    Stopping,
+    /// It was told to stop by this order, and has not confirmed yet; whether that was before the last reminder.
+    Stopping(u64, bool),
 }
+
+/// Why an address cannot be answered for, and whether that was said.
+#[derive(Clone, Debug)]
+struct Refused {
+    why: String,
+    told: bool,
+}
+
+/// Reminders after which an interface is told everything anew.
+const PATIENCE: u32 = 5;
 
 #[derive(Clone, Debug)]
 struct Kept {
@@ -65,20 +85,44 @@ struct Kept {
     held: bool,
     on: BTreeMap<String, Answering>,
     released: bool,
-    refused: bool,
+    refused: Option<Refused>,
+}
+
+impl Kept {
+    fn new() -> Self {
+        Self { duty: None, held: false, on: BTreeMap::new(), released: false, refused: None }
+    }
+
+    /// Where it is to be answered for.
+    fn answers(&self) -> BTreeSet<String> {
+        match &self.duty {
+            Some(duty) if !duty.moving && self.refused.is_none() => duty.interfaces.clone(),
+            _ => BTreeSet::new(),
+        }
+    }
 }
 
 /// What a node owns, and how far it is with it.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Keeper(BTreeMap<IpAddr, Kept>);
+#[derive(Clone, Debug)]
+pub(super) struct Keeper {
+    addresses: BTreeMap<IpAddr, Kept>,
+    /// Interfaces that may still answer for what they were told before this order, and for how many reminders now.
+    unsure: BTreeMap<String, (u64, u32)>,
+    last_order: u64,
+}
 
 impl Keeper {
+    /// A keeper of nothing, whose orders have higher numbers than those of any keeper before it.
+    pub fn new(last_order: u64) -> Self {
+        Self { addresses: BTreeMap::new(), unsure: BTreeMap::new(), last_order }
+    }
+
     /// Takes an input.
     pub fn step(&mut self, input: Input) -> Vec<Output> {
         match input {
             Input::Wanted(address, duty) => self.wanted(address, duty),
             Input::Held(address, Ok(())) => {
-                if let Some(kept) = self.0.get_mut(&address) {
+                if let Some(kept) = self.addresses.get_mut(&address) {
                     kept.held = true;
                 }
                 self.settle(address)
@@ -94,100 +138,156 @@ impl Keeper {
                 }
                 Vec::new()
             }
-            Input::Silent { interface, address } => {
-                if let Some(kept) = self.0.get_mut(&address) {
-                    kept.on.remove(&interface);
+            Input::Silent { interface, address, order } => {
+                if let Some(kept) = self.addresses.get_mut(&address) {
+                    kept.on.retain(|on, answering| {
+                        *on != interface
+                            || !matches!(answering, Answering::Stopping(waits_for, _) if *waits_for == order)
+                    });
                 }
                 self.settle(address)
             }
-            Input::SegmentUp(interface) | Input::SegmentGone(interface) => self.interface_is_blank(&interface),
+            Input::Adopted { interface, order } => {
+                if self.unsure.get(&interface).is_none_or(|(waits_for, _)| *waits_for != order) {
+                    return Vec::new();
+                }
+                self.unsure.remove(&interface);
+                self.settle_all()
+            }
+            Input::SegmentUp(interface) => {
+                let mut outputs = vec![self.adopt(&interface)];
+                outputs.extend(self.interface_is_blank(&interface));
+                outputs
+            }
+            Input::SegmentGone(interface) => {
+                let was_unsure = self.unsure.remove(&interface).is_some();
+                let mut outputs = self.interface_is_blank(&interface);
+                if was_unsure {
+                    outputs.extend(self.settle_all());
+                }
+                outputs
+            }
+            Input::Remind => self.remind(),
         }
+    }
+
+    /// Another session, or a keeper that does not know what the interfaces were told: they are to answer for nothing, and
+    /// what is wanted is asked for again at the next look.
+    pub fn begin_anew(&mut self, interfaces: Vec<String>) -> Vec<Output> {
+        for kept in self.addresses.values_mut() {
+            *kept = Kept { held: kept.held, ..Kept::new() };
+        }
+        self.unsure.retain(|interface, _| interfaces.contains(interface));
+        interfaces.iter().map(|interface| self.adopt(interface)).collect()
+    }
+
+    fn adopt(&mut self, interface: &str) -> Output {
+        self.last_order += 1;
+        self.unsure.insert(interface.to_owned(), (self.last_order, 0));
+        Output::Adopt { interface: interface.to_owned(), order: self.last_order }
+    }
+
+    /// A release was not taken: it is said again with the next reminder.
+    pub fn not_released(&mut self, batch: &[(IpAddr, Epoch)]) {
+        for (address, epoch) in batch {
+            if let Some(kept) = self.addresses.get_mut(address)
+                && kept.duty.as_ref().is_some_and(|duty| duty.epoch == *epoch)
+            {
+                kept.released = false;
+            }
+        }
+    }
+
+    fn remind(&mut self) -> Vec<Output> {
+        let mut outputs = Vec::new();
+        for (_, reminders) in self.unsure.values_mut() {
+            *reminders += 1;
+        }
+        let lost = self.unsure.iter().filter(|(_, (_, reminders))| *reminders >= PATIENCE);
+        for interface in lost.map(|(interface, _)| interface.clone()).collect::<Vec<_>>() {
+            outputs.extend(self.step(Input::SegmentUp(interface)));
+        }
+        for (address, kept) in &mut self.addresses {
+            let (address, epoch) = (*address, kept.duty.as_ref().map_or(Epoch(0), |duty| duty.epoch));
+            for (interface, answering) in &mut kept.on {
+                let interface = interface.clone();
+                match answering {
+                    Answering::Asked(true) => outputs.push(Output::Own { interface, address, epoch }),
+                    Answering::Stopping(order, true) => {
+                        outputs.push(Output::Disown { interface, address, order: *order });
+                    }
+                    Answering::Asked(before) | Answering::Stopping(_, before) => *before = true,
+                    Answering::Yes | Answering::No(_) => {}
+                }
+            }
+        }
+        outputs.extend(self.settle_all());
+        outputs
+    }
+
+    fn settle_all(&mut self) -> Vec<Output> {
+        self.addresses().into_iter().flat_map(|address| self.settle(address)).collect()
     }
 
     /// The addresses that it has to do with.
     pub fn addresses(&self) -> Vec<IpAddr> {
-        self.0.keys().copied().collect()
-    }
-
-    /// No interface answers for anything any more; what is wanted is asked for again at the next look.
-    pub fn forget_answers(&mut self) {
-        for kept in self.0.values_mut() {
-            kept.on.clear();
-            kept.duty = None;
-            (kept.released, kept.refused) = (false, false);
-        }
-    }
-
-    /// Those of the releases that still stand.
-    pub fn not_released(&self, batch: &[(IpAddr, Epoch)]) -> Vec<(IpAddr, Epoch)> {
-        let stands = |(address, epoch): &&(IpAddr, Epoch)| {
-            self.0.get(address).and_then(|kept| kept.duty.as_ref()).is_some_and(|duty| duty.epoch == *epoch)
-        };
-        batch.iter().filter(stands).copied().collect()
+        self.addresses.keys().copied().collect()
     }
 
     fn wanted(&mut self, address: IpAddr, duty: Option<Duty>) -> Vec<Output> {
-        if duty.is_none() && !self.0.contains_key(&address) {
+        if duty.is_none() && !self.addresses.contains_key(&address) {
             return Vec::new();
         }
-        let new = || Kept { duty: None, held: false, on: BTreeMap::new(), released: false, refused: false };
-        let kept = self.0.entry(address).or_insert_with(new);
+        let kept = self.addresses.entry(address).or_insert_with(Kept::new);
         let epoch = |duty: &Option<Duty>| duty.as_ref().map(|duty| duty.epoch);
-        if epoch(&duty) != epoch(&kept.duty) {
-            // Another ownership: what was said under the last one does not count for it.
-            (kept.released, kept.refused) = (false, false);
-            for answering in kept.on.values_mut().filter(|answering| **answering != Answering::Stopping) {
-                *answering = Answering::Asked;
-            }
-            if duty.is_some() && kept.duty.is_some() {
-                kept.on.clear();
-            }
-        }
+        let another = epoch(&duty) != epoch(&kept.duty);
         kept.duty = duty;
+        if another {
+            // Another ownership: what was said under the last one does not count for it. Where it is to be answered for
+            // under this one, too, the interface is told so; elsewhere it has to confirm that it has stopped.
+            (kept.released, kept.refused) = (false, None);
+            let answers = kept.answers();
+            kept.on.retain(|on, answering| matches!(answering, Answering::Stopping(..)) || !answers.contains(on));
+        }
         self.settle(address)
     }
 
     /// Brings an address closer to what is wanted.
     fn settle(&mut self, address: IpAddr) -> Vec<Output> {
-        let Some(kept) = self.0.get_mut(&address) else { return Vec::new() };
+        let Some(kept) = self.addresses.get_mut(&address) else { return Vec::new() };
         let mut outputs = Vec::new();
-        let answers: BTreeSet<String> = match &kept.duty {
-            Some(duty) if !duty.moving && !kept.refused => duty.interfaces.clone(),
-            _ => BTreeSet::new(),
-        };
+        let answers = kept.answers();
         for (interface, answering) in &mut kept.on {
-            if !answers.contains(interface) && *answering != Answering::Stopping {
-                *answering = Answering::Stopping;
-                outputs.push(Output::Disown { interface: interface.clone(), address });
+            if !answers.contains(interface) && !matches!(answering, Answering::Stopping(..)) {
+                self.last_order += 1;
+                *answering = Answering::Stopping(self.last_order, false);
+                outputs.push(Output::Disown { interface: interface.clone(), address, order: self.last_order });
             }
         }
-        match kept.duty.clone() {
-            None => {
-                if kept.on.is_empty() {
-                    let held = kept.held;
-                    self.0.remove(&address);
-                    if held {
-                        outputs.push(Output::LetGo(address));
-                    }
-                }
+        let silent = kept.on.is_empty() && self.unsure.is_empty();
+        let Some(duty) = &kept.duty else {
+            if kept.on.is_empty() {
+                let held = kept.held;
+                self.addresses.remove(&address);
+                outputs.extend(held.then_some(Output::LetGo(address)));
             }
-            Some(duty) if duty.moving => {
-                if kept.on.is_empty() && !std::mem::replace(&mut kept.released, true) {
-                    outputs.push(Output::Release(address, duty.epoch));
-                }
+            return outputs;
+        };
+        if duty.moving {
+            if silent && !std::mem::replace(&mut kept.released, true) {
+                outputs.push(Output::Release(address, duty.epoch));
             }
-            Some(_) if kept.refused => {}
-            Some(_) if !kept.held => {
-                if !answers.is_empty() {
-                    outputs.push(Output::Hold(address));
-                }
+        } else if let Some(refused) = &mut kept.refused {
+            if silent && !std::mem::replace(&mut refused.told, true) {
+                outputs.push(Output::Refuse { address, epoch: duty.epoch, why: refused.why.clone() });
             }
-            Some(duty) => {
-                for interface in answers {
-                    if !kept.on.contains_key(&interface) {
-                        kept.on.insert(interface.clone(), Answering::Asked);
-                        outputs.push(Output::Own { interface, address, epoch: duty.epoch });
-                    }
+        } else if !kept.held {
+            outputs.extend((!answers.is_empty()).then_some(Output::Hold(address)));
+        } else {
+            for interface in answers {
+                if !kept.on.contains_key(&interface) {
+                    kept.on.insert(interface.clone(), Answering::Asked(false));
+                    outputs.push(Output::Own { interface, address, epoch: duty.epoch });
                 }
             }
         }
@@ -196,12 +296,12 @@ impl Keeper {
 
     /// An interface's word on an address, unless it is about another ownership.
     fn word(&mut self, address: IpAddr, interface: &str, epoch: Epoch, word: Answering) -> bool {
-        let Some(kept) = self.0.get_mut(&address) else { return false };
+        let Some(kept) = self.addresses.get_mut(&address) else { return false };
         if kept.duty.as_ref().is_none_or(|duty| duty.epoch != epoch) {
             return false;
         }
         match kept.on.get_mut(interface) {
-            Some(answering) if *answering != Answering::Stopping => {
+            Some(answering) if !matches!(answering, Answering::Stopping(..)) => {
                 *answering = word;
                 true
             }
@@ -210,20 +310,18 @@ impl Keeper {
     }
 
     fn refuse(&mut self, address: IpAddr, why: String) -> Vec<Output> {
-        let Some(kept) = self.0.get_mut(&address) else { return Vec::new() };
-        let Some(duty) = kept.duty.clone().filter(|duty| !duty.moving) else { return Vec::new() };
-        if std::mem::replace(&mut kept.refused, true) {
-            return Vec::new();
+        if let Some(kept) = self.addresses.get_mut(&address)
+            && kept.duty.as_ref().is_some_and(|duty| !duty.moving)
+        {
+            kept.refused.get_or_insert(Refused { why, told: false });
         }
-        let mut outputs = vec![Output::Refuse { address, epoch: duty.epoch, why }];
-        outputs.extend(self.settle(address));
-        outputs
+        self.settle(address)
     }
 
     fn interface_is_blank(&mut self, interface: &str) -> Vec<Output> {
         let mut outputs = Vec::new();
         for address in self.addresses() {
-            if let Some(kept) = self.0.get_mut(&address)
+            if let Some(kept) = self.addresses.get_mut(&address)
                 && kept.on.remove(interface).is_some()
             {
                 outputs.extend(self.settle(address));
@@ -234,12 +332,12 @@ impl Keeper {
 
     /// How it stands with each owned address.
     pub fn status(&self) -> BTreeMap<IpAddr, OwnedStatus> {
-        self.0.keys().filter_map(|address| Some((*address, self.status_of(*address)?))).collect()
+        self.addresses.keys().filter_map(|address| Some((*address, self.status_of(*address)?))).collect()
     }
 
     /// How it stands with one address, if it is owned.
     pub fn status_of(&self, address: IpAddr) -> Option<OwnedStatus> {
-        let kept = self.0.get(&address)?;
+        let kept = self.addresses.get(&address)?;
         let duty = kept.duty.as_ref()?;
         let why_not = why_not(kept, duty);
         let interfaces = duty.interfaces.iter().cloned().collect();
@@ -262,7 +360,7 @@ fn why_not(kept: &Kept, duty: &Duty) -> String {
         match kept.on.get(interface) {
             Some(Answering::Yes) => {}
             Some(Answering::No(why)) => reasons.push(format!("{interface}: {why}")),
-            Some(Answering::Asked | Answering::Stopping) | None => {
+            Some(Answering::Asked(_) | Answering::Stopping(..)) | None => {
                 reasons.push(format!("{interface}: its responder has not confirmed yet"));
             }
         }
@@ -271,102 +369,4 @@ fn why_not(kept: &Kept, duty: &Duty) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn address() -> IpAddr {
-        IpAddr::from([10, 0, 5, 100])
-    }
-
-    fn duty(epoch: u64, moving: bool) -> Option<Duty> {
-        Some(Duty { epoch: Epoch(epoch), interfaces: BTreeSet::from(["net0".to_owned()]), moving })
-    }
-
-    fn own(epoch: u64) -> Output {
-        Output::Own { interface: "net0".into(), address: address(), epoch: Epoch(epoch) }
-    }
-
-    fn disown() -> Output {
-        Output::Disown { interface: "net0".into(), address: address() }
-    }
-
-    fn silent() -> Input {
-        Input::Silent { interface: "net0".into(), address: address() }
-    }
-
-    fn programmed(epoch: u64) -> Input {
-        Input::Programmed { interface: "net0".into(), address: address(), epoch: Epoch(epoch) }
-    }
-
-    /// A keeper that answers for the address under epoch 1.
-    fn answering() -> Keeper {
-        let mut keeper = Keeper::default();
-        assert_eq!(keeper.step(Input::Wanted(address(), duty(1, false))), [Output::Hold(address())]);
-        assert!(!keeper.status_of(address()).unwrap().answering);
-        assert_eq!(keeper.step(Input::Held(address(), Ok(()))), [own(1)]);
-        assert_eq!(keeper.step(programmed(1)), []);
-        assert!(keeper.status_of(address()).unwrap().answering);
-        keeper
-    }
-
-    #[test]
-    fn silence_comes_before_the_release_and_packets_are_taken_longer() {
-        let mut keeper = answering();
-        assert_eq!(keeper.step(Input::Wanted(address(), duty(1, true))), [disown()]);
-        assert_eq!(keeper.step(Input::Wanted(address(), duty(1, true))), [], "it waits for the interface");
-        assert_eq!(keeper.step(silent()), [Output::Release(address(), Epoch(1))]);
-        assert_eq!(keeper.step(Input::Wanted(address(), duty(1, true))), [], "once");
-        assert_eq!(keeper.not_released(&[(address(), Epoch(1))]), [(address(), Epoch(1))]);
-        assert_eq!(keeper.step(Input::Wanted(address(), None)), [Output::LetGo(address())]);
-        assert_eq!(keeper.not_released(&[(address(), Epoch(1))]), []);
-    }
-
-    #[test]
-    fn what_cannot_be_programmed_is_refused_and_not_answered_for() {
-        let mut keeper = answering();
-        let why = "the interface cannot be used: gone".to_owned();
-        let failed = Input::NotProgrammed { interface: "net0".into(), address: address(), epoch: Epoch(1), why };
-        let outputs = keeper.step(failed.clone());
-        assert!(matches!(&outputs[..], [Output::Refuse { epoch: Epoch(1), .. }, Output::Disown { .. }]), "{outputs:?}");
-        assert_eq!(keeper.step(failed), [], "once");
-        assert_eq!(keeper.step(silent()), []);
-        assert_eq!(keeper.step(Input::Wanted(address(), duty(1, false))), [], "not again under this epoch");
-        assert_eq!(keeper.step(Input::Wanted(address(), duty(2, false))), [own(2)]);
-    }
-
-    #[test]
-    fn what_cannot_be_held_is_refused() {
-        let mut keeper = Keeper::default();
-        keeper.step(Input::Wanted(address(), duty(1, false)));
-        let outputs = keeper.step(Input::Held(address(), Err("no permission".into())));
-        assert!(matches!(&outputs[..], [Output::Refuse { .. }]), "{outputs:?}");
-    }
-
-    #[test]
-    fn a_restarted_interface_is_asked_again() {
-        let mut keeper = answering();
-        assert_eq!(keeper.step(Input::SegmentUp("net0".into())), [own(1)]);
-        assert!(!keeper.status_of(address()).unwrap().answering);
-        assert_eq!(keeper.step(Input::SegmentUp("net1".into())), []);
-    }
-
-    #[test]
-    fn a_new_session_begins_anew() {
-        let mut keeper = answering();
-        keeper.forget_answers();
-        assert_eq!(keeper.status_of(address()), None);
-        assert_eq!(keeper.step(Input::Wanted(address(), duty(1, false))), [own(1)], "it is held already");
-    }
-
-    #[test]
-    fn what_was_lost_and_is_granted_again_waits_for_the_interface() {
-        let mut keeper = answering();
-        assert_eq!(keeper.step(Input::Wanted(address(), None)), [disown()]);
-        assert_eq!(keeper.step(Input::Wanted(address(), duty(3, false))), [], "the interface has not confirmed");
-        assert_eq!(keeper.step(silent()), [own(3)]);
-        assert_eq!(keeper.step(programmed(1)), [], "an old word does not count");
-        assert!(!keeper.status_of(address()).unwrap().answering);
-        keeper.step(programmed(3));
-        assert!(keeper.status_of(address()).unwrap().answering);
-    }
-}
+mod tests;

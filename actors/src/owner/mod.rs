@@ -16,7 +16,7 @@ use crate::node::{Followed, Follower, Shared, follow};
 use crate::ports::World;
 use crate::report::ReportMessage;
 use crate::segment::SegmentMessage;
-use crate::tree::{Alarm, Failure, Line, Role};
+use crate::tree::{Alarm, Failure, Line, Role, Sent};
 
 use duty::{Duty, duties, duty_of};
 use keeper::{Input, Keeper, Output};
@@ -78,8 +78,17 @@ pub enum OwnerMessage {
         interface: String,
         /// The address.
         address: IpAddr,
+        /// The order to stop that it has carried out.
+        order: u64,
     },
-    /// Let go of addresses that have lingered long enough; propose again what was not taken.
+    /// An interface answers for nothing of what it was told before.
+    Adopted {
+        /// The interface.
+        interface: String,
+        /// The order that it has carried out.
+        order: u64,
+    },
+    /// Let go of addresses that have lingered long enough; say again what was not confirmed.
     Tick,
     /// These releases were not taken.
     NotReleased(Vec<(IpAddr, Epoch)>),
@@ -128,7 +137,7 @@ impl<W: World> OwnerDesk<W> {
             (session, wanted)
         });
         if session != owning.session {
-            self.adopt(session, owning);
+            self.adopt(session, owning).await;
             if only.is_some() && session.is_some() {
                 return Box::pin(self.look(None, owning)).await;
             }
@@ -156,50 +165,42 @@ impl<W: World> OwnerDesk<W> {
     }
 
     /// Another session: what was owned under the last one is answered for no more, and begins anew.
-    fn adopt(&self, session: Option<SessionId>, owning: &mut Owning) {
+    async fn adopt(&self, session: Option<SessionId>, owning: &mut Owning) {
         owning.session = session;
-        for interface in self.shared.lines.interfaces() {
-            self.tell(&interface, SegmentMessage::Adopt(session));
-        }
-        owning.keeper.forget_answers();
+        let outputs = owning.keeper.begin_anew(self.shared.lines.interfaces());
+        self.carry_out(outputs, VecDeque::new(), owning).await;
     }
 
     async fn step(&self, input: Input, owning: &mut Owning) {
         self.steps(vec![input], owning).await;
     }
 
-    /// Takes inputs, and carries out what follows; what is to be held is held together.
     async fn steps(&self, inputs: Vec<Input>, owning: &mut Owning) {
-        let mut waiting: VecDeque<Input> = inputs.into();
-        let mut to_hold = Vec::new();
-        let mut released = Vec::new();
+        self.carry_out(Vec::new(), inputs.into(), owning).await;
+    }
+
+    /// Carries outputs out, takes inputs, and carries out what follows; what is to be held is held together.
+    async fn carry_out(&self, outputs: Vec<Output>, mut waiting: VecDeque<Input>, owning: &mut Owning) {
+        let (mut to_hold, mut released) = (Vec::new(), Vec::new());
+        let mut outputs = VecDeque::from(outputs);
         loop {
-            while let Some(input) = waiting.pop_front() {
-                for output in owning.keeper.step(input) {
-                    match output {
-                        Output::Hold(address) => to_hold.push(address),
-                        Output::LetGo(address) => owning.lingering.add(address, Instant::now()),
-                        Output::Own { interface, address, epoch } => {
-                            let Some(session) = owning.session else { continue };
-                            self.tell(&interface, SegmentMessage::Own { session, address, epoch });
-                        }
-                        Output::Disown { interface, address } => {
-                            if self.shared.lines.segment(&interface).is_some() {
-                                self.tell(&interface, SegmentMessage::Disown(address));
-                            } else {
-                                waiting.push_back(Input::Silent { interface, address });
-                            }
-                        }
-                        Output::Release(address, epoch) => released.push((address, epoch)),
-                        Output::Refuse { address, epoch, why } => self.refuse(address, epoch, why, owning),
-                    }
+            while let Some(output) = outputs.pop_front() {
+                match output {
+                    Output::Hold(address) => to_hold.push(address),
+                    Output::LetGo(address) => owning.lingering.add(address, Instant::now()),
+                    Output::Release(address, epoch) => released.push((address, epoch)),
+                    Output::Refuse { address, epoch, why } => self.refuse(address, epoch, why, owning),
+                    output => waiting.extend(self.tell(output, owning.session)),
                 }
             }
-            if to_hold.is_empty() {
+            if let Some(input) = waiting.pop_front() {
+                outputs.extend(owning.keeper.step(input));
+            } else if to_hold.is_empty() {
                 break;
+            } else {
+                let batch: Vec<IpAddr> = to_hold.drain(..to_hold.len().min(HOLD_BATCH)).collect();
+                waiting.extend(self.hold(&batch, owning).await);
             }
-            let batch: Vec<IpAddr> = to_hold.drain(..to_hold.len().min(HOLD_BATCH)).collect();
-            waiting.extend(self.hold(&batch, owning).await);
         }
         self.release(released);
     }
@@ -216,11 +217,25 @@ impl<W: World> OwnerDesk<W> {
         }
     }
 
-    fn tell(&self, interface: &str, message: SegmentMessage) {
-        if let Some(line) = self.shared.lines.segment(interface) {
-            // A segment that is being restarted says so with `SegmentUp`, and is told everything again.
-            line.send(message).or_lost();
-        }
+    /// Tells an interface. One whose actor is not there answers for nothing; when it is there again, it says so with
+    /// `SegmentUp`, and is told everything.
+    fn tell(&self, output: Output, session: Option<SessionId>) -> Option<Input> {
+        let (interface, message, otherwise) = match output {
+            Output::Own { interface, address, epoch } => {
+                (interface, SegmentMessage::Own { session: session?, address, epoch }, None)
+            }
+            Output::Disown { interface, address, order } => {
+                let silent = Input::Silent { interface: interface.clone(), address, order };
+                (interface, SegmentMessage::Disown { address, order }, Some(silent))
+            }
+            Output::Adopt { interface, order } => {
+                let adopted = Input::Adopted { interface: interface.clone(), order };
+                (interface, SegmentMessage::Adopt { session, order }, Some(adopted))
+            }
+            Output::Hold(_) | Output::LetGo(_) | Output::Release(..) | Output::Refuse { .. } => return None,
+        };
+        let sent = self.shared.lines.segment(&interface).map_or(Sent::Nobody, |line| line.send(message));
+        otherwise.filter(|_| sent == Sent::Nobody)
     }
 
     fn release(&self, released: Vec<(IpAddr, Epoch)>) {
@@ -230,7 +245,7 @@ impl<W: World> OwnerDesk<W> {
                 let command = Command::Release { node: shared.me.clone(), addresses: batch.clone() };
                 if let Err(error) = shared.propose(command, RELEASING).await {
                     tracing::warn!(%error, addresses = batch.len(), "a release was not taken; it is tried again");
-                    shared.lines.owner.send(OwnerMessage::NotReleased(batch)).or_lost();
+                    shared.lines.owner.answer(OwnerMessage::NotReleased(batch));
                 }
             });
         }
@@ -326,7 +341,7 @@ impl<W: World> Role for OwnerDesk<W> {
 
     async fn start(&self, me: &Line<OwnerMessage>) -> Result<Owning, Failure> {
         let mut owning = Owning {
-            keeper: Keeper::default(),
+            keeper: Keeper::new(u64::try_from(self.shared.world.boot_now().0.as_nanos()).unwrap_or(u64::MAX / 2)),
             session: None,
             follow: None,
             lingering: Lingering::default(),
@@ -336,7 +351,7 @@ impl<W: World> Role for OwnerDesk<W> {
             tick: Alarm::default(),
         };
         self.adopt_holds(&mut owning).await;
-        self.adopt(None, &mut owning);
+        self.adopt(None, &mut owning).await;
         self.attach(me, &mut owning);
         owning.tick.set(me, lingering::TICK, OwnerMessage::Tick);
         Ok(owning)
@@ -351,10 +366,7 @@ impl<W: World> Role for OwnerDesk<W> {
                 self.look(None, owning).await;
             }
             OwnerMessage::GroupChanged => self.attach(me, owning),
-            OwnerMessage::SegmentUp(interface) => {
-                self.tell(&interface, SegmentMessage::Adopt(owning.session));
-                self.step(Input::SegmentUp(interface), owning).await;
-            }
+            OwnerMessage::SegmentUp(interface) => self.step(Input::SegmentUp(interface), owning).await,
             OwnerMessage::SegmentGone(interface) => self.step(Input::SegmentGone(interface), owning).await,
             OwnerMessage::Programmed { interface, address, epoch } => {
                 self.step(Input::Programmed { interface, address, epoch }, owning).await;
@@ -364,17 +376,18 @@ impl<W: World> Role for OwnerDesk<W> {
                 self.step(Input::NotProgrammed { interface, address, epoch, why }, owning).await;
                 self.publish_one(address, owning);
             }
-            OwnerMessage::Silent { interface, address } => {
-                self.step(Input::Silent { interface, address }, owning).await;
+            OwnerMessage::Silent { interface, address, order } => {
+                self.step(Input::Silent { interface, address, order }, owning).await;
+            }
+            OwnerMessage::Adopted { interface, order } => {
+                self.step(Input::Adopted { interface, order }, owning).await;
             }
             OwnerMessage::Tick => {
                 self.tick(owning).await;
+                self.step(Input::Remind, owning).await;
                 owning.tick.set(me, lingering::TICK, OwnerMessage::Tick);
             }
-            OwnerMessage::NotReleased(batch) => {
-                let again = owning.keeper.not_released(&batch);
-                self.release(again);
-            }
+            OwnerMessage::NotReleased(batch) => owning.keeper.not_released(&batch),
         }
         Ok(())
     }

@@ -116,7 +116,7 @@ impl<W: World> Reporter<W> {
                 Ok(_) => Ok(()),
                 Err(error) => Err(error.to_string()),
             };
-            me.send(ReportMessage::Reported(reported)).or_lost();
+            me.answer(ReportMessage::Reported(reported));
         });
     }
 

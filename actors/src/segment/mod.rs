@@ -32,8 +32,13 @@ pub enum SegmentMessage {
     Broken(String),
     /// The quorum's word on until when this node may answer.
     Fence(Fence),
-    /// Under which session ownerships are from now on; all that were told before are over.
-    Adopt(Option<SessionId>),
+    /// All ownerships that were told before are over.
+    Adopt {
+        /// Under which session they are from now on.
+        session: Option<SessionId>,
+        /// To be confirmed by this number.
+        order: u64,
+    },
     /// Answer for an address.
     Own {
         /// Under this session; of another one it is passed over.
@@ -44,7 +49,12 @@ pub enum SegmentMessage {
         epoch: Epoch,
     },
     /// Answer for it no more, and say so.
-    Disown(IpAddr),
+    Disown {
+        /// The address.
+        address: IpAddr,
+        /// To be confirmed by this number.
+        order: u64,
+    },
     /// Announcements are due.
     Poll,
     /// It is time to publish counters.
@@ -129,7 +139,7 @@ impl<W: World> SegmentDesk<W> {
     }
 
     fn tell(&self, message: OwnerMessage) {
-        // A full mailbox is counted; the next look at everything mends what was lost.
+        // A full mailbox is counted; the owner says again what was not confirmed.
         self.shared.lines.owner.send(message).or_lost();
     }
 
@@ -263,12 +273,15 @@ impl<W: World> Role for SegmentDesk<W> {
                 Self::apply_fence(answering);
                 self.poll(answering);
             }
-            SegmentMessage::Adopt(session) => self.adopt(session, answering),
+            SegmentMessage::Adopt { session, order } => {
+                self.adopt(session, answering);
+                self.tell(OwnerMessage::Adopted { interface: self.interface.clone(), order });
+            }
             SegmentMessage::Own { session, address, epoch } => self.own(session, address, epoch, answering),
-            SegmentMessage::Disown(address) => {
+            SegmentMessage::Disown { address, order } => {
                 let outputs = answering.responder.disown(address);
                 self.carry_out(outputs, answering);
-                self.tell(OwnerMessage::Silent { interface: self.interface.clone(), address });
+                self.tell(OwnerMessage::Silent { interface: self.interface.clone(), address, order });
             }
             SegmentMessage::Poll => self.poll(answering),
             SegmentMessage::Publish => {

@@ -66,7 +66,10 @@ impl<W: World> SessionKeeper<W> {
             keeping.liveness = liveness;
             keeping.pinger.retime(liveness.ping, liveness.hold);
         }
-        let Some(part) = self.shared.part() else { return };
+        let Some(part) = self.shared.part() else {
+            let outputs = keeping.pinger.rest(now);
+            return self.carry_out(me, outputs, None, keeping);
+        };
         let (term, leader) = part.leader();
         // A voter may lead at any moment: then a connection to it must be there.
         part.voters().iter().filter(|voter| voter.name != self.shared.me).for_each(|voter| self.shared.reach(voter));
@@ -131,7 +134,7 @@ impl<W: World> SessionKeeper<W> {
                 Ok(other) => Err(other.to_string()),
                 Err(error) => Err(error.to_string()),
             };
-            me.send(SessionMessage::Opened(opened)).or_lost();
+            me.answer(SessionMessage::Opened(opened));
         });
     }
 
@@ -180,10 +183,7 @@ impl<W: World> SessionKeeper<W> {
     }
 
     fn rearm(&self, me: &Line<SessionMessage>, keeping: &mut Keeping) {
-        let now = self.shared.world.boot_now();
-        let next = keeping.pinger.next_deadline();
-        // Without a group nothing is sent; it looks again in a while.
-        let wait = if self.shared.part().is_some() { next.since(now) } else { keeping.liveness.ping };
+        let wait = keeping.pinger.next_deadline().since(self.shared.world.boot_now());
         keeping.alarm.set(me, wait, SessionMessage::Tick);
     }
 }

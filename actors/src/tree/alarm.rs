@@ -18,8 +18,7 @@ impl Alarm {
         let line = line.clone();
         let task = tokio::spawn(async move {
             sleep(delay).await;
-            // A full mailbox must not silence a timer for good.
-            line.send(message).or_lost();
+            line.answer(message);
         });
         self.0 = Some(task.abort_handle());
     }

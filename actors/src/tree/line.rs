@@ -69,6 +69,18 @@ impl<M: Send + 'static> Line<M> {
             inner.dropped.fetch_add(1, Ordering::Relaxed);
             return Sent::Full;
         }
+        self.put(message)
+    }
+
+    /// Sends what the actor waits for and what comes once for each time that it asked: its timers, and the ends of tasks
+    /// that it began. A full mailbox must not lose them, or it would wait for ever.
+    pub fn answer(&self, message: M) {
+        self.inner.waiting.fetch_add(1, Ordering::Relaxed);
+        self.put(message).or_lost();
+    }
+
+    fn put(&self, message: M) -> Sent {
+        let inner = &self.inner;
         let envelope = Envelope { message, _place: Place(Arc::clone(&inner.waiting)) };
         let actor = inner.actor.lock().unwrap_or_else(PoisonError::into_inner);
         match actor.as_ref().map(|actor| actor.send_message(envelope)) {

@@ -55,10 +55,10 @@ impl<R: Role> Actor for Player<R> {
     type Arguments = ();
 
     async fn pre_start(&self, myself: ActorRef<Self::Msg>, (): ()) -> Result<R::State, ActorProcessingErr> {
-        let state = self.role.start(&self.line).await.map_err(ActorProcessingErr::from)?;
-        // Before anyone learns that it has started: what they send from then on waits for it.
+        // Before it starts: what it sets going there may answer at once, on another thread, and what others send from now
+        // on waits for it.
         self.line.answered_by(myself);
-        Ok(state)
+        self.role.start(&self.line).await.map_err(ActorProcessingErr::from)
     }
 
     async fn handle(

@@ -8,6 +8,7 @@ use std::time::Duration;
 use openraft::alias::WatchReceiverOf;
 use openraft::async_runtime::WatchReceiver;
 use openraft::errors::{InitializeError, RaftError};
+use openraft::impls::ProgressResponder;
 use openraft::metrics::RaftMetrics;
 use openraft::vote::RaftLeaderId;
 use openraft::{ChangeMembers, Instant as _, Raft, ServerState};
@@ -164,6 +165,21 @@ impl<W: Wire> Participant<W> {
         self.inner.forwarder.propose(proposal, deadline).await
     }
 
+    /// Proposes here, if this node leads in `term` when Raft takes it, and nowhere else: for what follows from what the
+    /// leader of that term knows.
+    ///
+    /// # Errors
+    /// When it does not lead in that term, or the outcome is not known.
+    pub async fn propose_in_term(&self, term: u64, proposal: Proposal) -> Result<Outcome, GroupError> {
+        let last = self.inner.metrics.borrow_watched().last_applied;
+        let leader = last.map(|last| *last.committed_leader_id()).filter(|leader| leader.term() == term);
+        let leader = leader.ok_or_else(|| failed("nothing of this term has been applied yet"))?;
+        let (responder, written) = ProgressResponder::complete_only();
+        self.inner.raft.write(proposal).with_leader(leader).responder(responder).await.map_err(failed)?;
+        let written = written.await.map_err(|_| failed("Raft has ended"))?;
+        written.map(|written| written.data).map_err(failed)
+    }
+
     /// Follows changes of [`Participant::standing`], from now on.
     pub fn watch(&self) -> StandingWatch {
         StandingWatch { metrics: self.inner.raft.metrics() }
@@ -197,6 +213,8 @@ impl<W: Wire> Participant<W> {
     /// An acknowledgement from before the machine was suspended does not count: the clock that it was stamped with
     /// stood still meanwhile.
     pub fn leadership(&self, now: BootTime) -> Option<Leadership> {
+        // On every node and each time: who watches only while it leads misses a suspend right after its election.
+        let awake = self.inner.suspends.lock().unwrap_or_else(PoisonError::into_inner).awake_for(Instant::now(), now);
         let metrics = self.inner.metrics.borrow_watched();
         if metrics.state != ServerState::Leader || metrics.running_state.is_err() {
             return None;
@@ -204,7 +222,6 @@ impl<W: Wire> Participant<W> {
         let term = metrics.current_term;
         let ready = metrics.last_applied.is_some_and(|last| last.committed_leader_id().term() == term);
         let age = metrics.last_quorum_acked.map(|acked| acked.elapsed());
-        let awake = self.inner.suspends.lock().unwrap_or_else(PoisonError::into_inner).awake_for(Instant::now(), now);
         let acknowledged = age.filter(|age| *age < awake).map(|age| now - age);
         Some(Leadership { term, ready, acknowledged })
     }

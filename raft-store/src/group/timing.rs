@@ -29,6 +29,9 @@ pub(super) fn config(cluster: &str, liveness: Liveness) -> Config {
         max_in_snapshot_log_to_keep: KEEP,
         broadcast_submitted_on_append: Some(true),
         enable_pre_vote: Some(true),
+        // A leader that starts anew does not know what it promised before, and nobody tells promises of one term apart: it
+        // has to be elected again.
+        enable_leader_restore: Some(false),
         ..Config::default()
     }
 }

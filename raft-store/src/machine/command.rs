@@ -117,6 +117,11 @@ pub enum Command {
     PutService(Box<Service>),
     /// A service that came through the API goes.
     DeleteService(ServiceKey),
+    /// The leader has seen `hold` stand for longer than any promise that was made under an earlier one.
+    HoldStands {
+        /// As of this change; if it has changed again since, nothing happens.
+        changes: u64,
+    },
 }
 
 /// What a running node tells of itself.
@@ -173,6 +178,7 @@ impl Command {
             Self::HandOver { .. } => "hand-over",
             Self::PutService(_) => "put-service",
             Self::DeleteService(_) => "delete-service",
+            Self::HoldStands { .. } => "hold-stands",
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
+use std::time::Duration;
 
 use super::derived::Derived;
 use super::owners::Reconsider;
@@ -12,6 +13,7 @@ use crate::model::{Delta, NodeName, Object, ObjectKey, ServiceKey, Wanted};
 impl State {
     pub(super) fn configure(&mut self, delta: &Delta, by: &NodeName, events: &mut Vec<Event>) -> Outcome {
         let mut effect = Effect::default();
+        let hold = self.wanted.settings.liveness.hold;
         for key in &delta.remove {
             self.before_change(key, &mut effect);
             self.wanted.remove(key);
@@ -23,6 +25,7 @@ impl State {
             }
             self.wanted.put(object.clone());
         }
+        self.keep_hold(hold);
         if effect.nodes {
             self.nodes_changed();
         }
@@ -68,21 +71,30 @@ impl State {
         }
     }
 
-    fn keep_hold(&mut self) {
-        self.earlier_hold = self.wanted.settings.liveness.hold;
+    /// A promise under an earlier `hold` may still be running. Nothing here knows for how long: a leader tells.
+    fn keep_hold(&mut self, before: Duration) {
+        if self.wanted.settings.liveness.hold != before {
+            self.earlier_hold = self.earlier_hold.max(before);
+            self.hold_changes += 1;
+        }
+    }
+
+    pub(super) fn hold_stands(&mut self, changes: u64) -> Outcome {
+        if self.hold_changes != changes {
+            return Outcome::Refused("hold has changed again".to_owned());
+        }
+        self.earlier_hold = Duration::ZERO;
+        Outcome::Done
     }
 
     /// Notes what the change of an object reaches, and takes out what follows from the object as it is.
     fn before_change(&mut self, key: &ObjectKey, effect: &mut Effect) {
         effect.note(key);
-        match key {
-            ObjectKey::Settings => self.keep_hold(),
-            ObjectKey::Service(key) => {
-                let Some(service) = self.wanted.services.get(key) else { return };
-                self.derived.unindex(key, &service.external_ips);
-                effect.external.extend(&service.external_ips);
-            }
-            _ => {}
+        if let ObjectKey::Service(key) = key
+            && let Some(service) = self.wanted.services.get(key)
+        {
+            self.derived.unindex(key, &service.external_ips);
+            effect.external.extend(&service.external_ips);
         }
     }
 }

@@ -30,7 +30,9 @@ impl State {
         }
         if !same_view {
             self.nodes_changed();
-            self.settle(&Reconsider::Reported(node.clone()), events);
+            // A report never ends an ownership by itself, not even that of a lost carrier: by the time it is applied
+            // everywhere, the carrier may be back and the owner, which may not have applied it yet, answer again (P3).
+            self.settle(&Reconsider::Everything, events);
         }
         Outcome::Done
     }

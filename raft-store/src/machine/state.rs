@@ -29,8 +29,10 @@ pub struct State {
     pub(super) past_epochs: BTreeMap<IpAddr, Epoch>,
     /// No epoch of a forgotten address was higher: new ones start above it.
     pub(super) epoch_floor: Epoch,
-    /// The longest `hold` that was in force before the present one, until the next change.
+    /// The longest `hold` that was in force before the present one and may still count for a promise.
     pub(super) earlier_hold: std::time::Duration,
+    /// How often `hold` has changed.
+    pub(super) hold_changes: u64,
     /// Services that came through the API: a configuration from files neither removes nor replaces them unasked.
     pub(super) from_api: BTreeSet<ServiceKey>,
     /// Parts of a change that is not all there yet.
@@ -127,6 +129,7 @@ impl State {
             Command::Leave { node } => self.leave(node, &mut events),
             Command::HandOver { node, session } => self.hand_over(node, *session, &mut events),
             Command::PutService(service) => self.put_service(service, &proposal.by, &mut events),
+            Command::HoldStands { changes } => self.hold_stands(*changes),
             Command::DeleteService(key) => self.delete_service(key, &proposal.by, &mut events),
         };
         Applied { outcome, events }
@@ -153,6 +156,11 @@ impl State {
     /// The longest `hold` under which a promise to a node may still be running.
     pub fn longest_hold(&self) -> std::time::Duration {
         self.wanted.settings.liveness.hold.max(self.earlier_hold)
+    }
+
+    /// How often `hold` has changed, while a promise under an earlier, longer one may still be running.
+    pub fn hold_shrunk(&self) -> Option<u64> {
+        (self.earlier_hold > self.wanted.settings.liveness.hold).then_some(self.hold_changes)
     }
 
     /// What a node may answer for under its present session, with epoch and interfaces, moving addresses included.

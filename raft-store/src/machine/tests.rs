@@ -1,5 +1,4 @@
-//! Random histories: an ownership ends only by its owner's release, report or refusal, or with its session (P3); epochs
-//! only grow; every owner has a session; a stored state goes on as one that was never stored; what is kept up step by step
+//! Random histories: an ownership ends only by its owner's release or refusal, or with its session (P3); epochs only grow; every owner has a session; a stored state goes on as one that was never stored; what is kept up step by step
 //! equals what is worked out from scratch.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -177,7 +176,7 @@ fn command(state: &State, step: &Step) -> Option<(Command, Option<NodeName>)> {
             let node = name(*index);
             let incarnation = session(&node)?.incarnation;
             let report = NodeReport { interfaces: vec![interface(*up)], ..NodeReport::default() };
-            (Command::Report { node: node.clone(), incarnation, report }, Some(node))
+            (Command::Report { node, incarnation, report }, None)
         }
         Step::Drain(index, on) => (Command::Drain { node: name(*index), on: *on }, None),
         Step::Service(number, shape) => (configure(vec![service(key(*number), *shape)]), None),
@@ -317,4 +316,27 @@ fn a_wanted_state_is_adopted_as_a_delta_of_all_its_objects_is_applied() {
     adopted.adopt(wanted, &mut events);
     adopted.earlier_hold = configured.earlier_hold;
     assert_eq!((adopted, events), (configured, applied.events));
+}
+
+#[test]
+fn the_longest_earlier_hold_counts_until_a_leader_has_seen_the_last_change_stand() {
+    let mut state = State::default();
+    let ms = std::time::Duration::from_millis;
+    let apply = |state: &mut State, command| {
+        let proposal = Proposal { at_ms: 0, by: NodeName::from("test"), command };
+        state.apply(1, &proposal).outcome
+    };
+    let hold = |ms: std::time::Duration| {
+        let liveness = Liveness { hold: ms, ..Liveness::default() };
+        configure(vec![Object::Settings(ClusterSettings { liveness, ..ClusterSettings::default() })])
+    };
+    apply(&mut state, hold(ms(5000)));
+    apply(&mut state, hold(ms(600)));
+    let changes = state.hold_shrunk().unwrap();
+    apply(&mut state, hold(ms(400)));
+    assert_eq!(state.longest_hold(), ms(5000), "a promise of 5 s may still run");
+    assert!(matches!(apply(&mut state, Command::HoldStands { changes }), Outcome::Refused(_)), "it changed again");
+    let changes = state.hold_shrunk().unwrap();
+    assert_eq!(apply(&mut state, Command::HoldStands { changes }), Outcome::Done);
+    assert_eq!((state.longest_hold(), state.hold_shrunk()), (ms(400), None));
 }

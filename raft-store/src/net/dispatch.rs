@@ -14,7 +14,7 @@ use super::snapshot::{Assembly, Received};
 use super::{JoinAnswer, ProposeAnswer, RaftAnswer, RaftCall, Refusal, Request, Response, Service, SnapshotPart};
 use crate::bootstrap::{Answer, belongs, founding_id};
 use crate::codec::{self, Kind, WIRE_VERSION};
-use crate::machine::Proposal;
+use crate::machine::{Command, Proposal};
 use crate::model::NodeName;
 use crate::types::{Member, RaftId, TypeConfig};
 
@@ -217,6 +217,10 @@ async fn propose<SM: RaftStateMachine<TypeConfig>>(
 ) -> Result<Response, Refusal> {
     if proposal.by != *from {
         return Err(Refusal::NotYou(format!("{from} brings a proposal by {}", proposal.by)));
+    }
+    if let Command::ExpireSession { .. } | Command::HoldStands { .. } = proposal.command {
+        // It follows from what the leader itself has promised; a former leader does not know that any more (P3).
+        return Err(Refusal::NotYou(format!("only the leader may {}", proposal.command.name())));
     }
     let answer = match raft.client_write(proposal).await {
         Ok(written) => ProposeAnswer::Applied(written.data),

@@ -53,8 +53,9 @@ pub struct Ledger {
     inherited_until: BootTime,
     /// Every node that lives has had the time to ask this leader.
     introduced: BootTime,
-    /// When each voter last heard an older leader, by this clock.
-    testimony: BTreeMap<NodeName, BootTime>,
+    /// When each voter last heard an older leader, by this clock. `None`: it is not asked for, since an earlier ledger of
+    /// the same term made promises that no voter can tell from this one's.
+    testimony: Option<BTreeMap<NodeName, BootTime>>,
 }
 
 impl Ledger {
@@ -68,8 +69,13 @@ impl Ledger {
             inherited: None,
             inherited_until: now + settings.longest_hold + settings.margin(),
             introduced: now + settings.liveness.ping,
-            testimony: BTreeMap::new(),
+            testimony: Some(BTreeMap::new()),
         }
+    }
+
+    /// A ledger for a term that had one already, which was lost.
+    pub fn again(term: u64, settings: LedgerSettings, now: BootTime) -> Self {
+        Self { testimony: None, ..Self::new(term, settings, now) }
     }
 
     /// The term it was made for.
@@ -125,11 +131,11 @@ impl Ledger {
         settings: LedgerSettings,
         now: BootTime,
     ) {
-        if term != self.term || !voters.contains(voter) {
+        let Some(testimony) = self.testimony.as_mut().filter(|_| term == self.term && voters.contains(voter)) else {
             return;
-        }
-        self.testimony.entry(voter.clone()).or_insert(now - older_leader_heard);
-        let heard: Vec<_> = self.testimony.iter().filter(|(voter, _)| voters.contains(*voter)).collect();
+        };
+        testimony.entry(voter.clone()).or_insert(now - older_leader_heard);
+        let heard: Vec<_> = testimony.iter().filter(|(voter, _)| voters.contains(*voter)).collect();
         if heard.len() * 2 <= voters.len() {
             return;
         }
@@ -325,6 +331,17 @@ mod tests {
         }
         assert_eq!(overdue(&mut ledger, 1099), 0, "every promise has run out, but nobody could ask yet");
         assert_eq!(overdue(&mut ledger, 1100), 1);
+    }
+
+    #[test]
+    fn a_ledger_that_was_lost_is_not_hurried_by_testimonies() {
+        let voters: BTreeSet<NodeName> = ["a", "b", "c"].map(NodeName::from).into();
+        let mut ledger = Ledger::again(4, settings(), at(1000));
+        for voter in ["a", "b", "c"] {
+            ledger.testify(&voter.into(), 4, Duration::from_secs(3600), &voters, settings(), at(1000));
+        }
+        assert_eq!(overdue(&mut ledger, 1000 + 500 + MARGIN - 1), 0, "the lost one may have promised just before");
+        assert_eq!(overdue(&mut ledger, 1000 + 500 + MARGIN), 1);
     }
 
     #[test]

@@ -51,7 +51,7 @@ pub struct Pinger {
 }
 
 impl Pinger {
-    /// A pinger for a run of the process that starts `now`. `interval` and `hold` as in
+    /// A pinger that starts `now`, perhaps not the first one of this run. `interval` and `hold` as in
     /// [`crate::model::Liveness`].
     pub fn new(incarnation: Incarnation, interval: Duration, hold: Duration, now: BootTime) -> Self {
         Self {
@@ -59,7 +59,9 @@ impl Pinger {
             interval,
             longest_gap: hold / 2,
             session: None,
-            sequence: 0,
+            // An answer to an earlier pinger of the same run must not be taken for one to a later ping of this one. No
+            // pinger sends more than one ping in a nanosecond.
+            sequence: u64::try_from(now.0.as_nanos()).unwrap_or(u64::MAX / 2),
             under_way: BTreeMap::new(),
             fence: Fence::Closed,
             last_tick: now,
@@ -72,6 +74,14 @@ impl Pinger {
         self.interval = interval;
         self.longest_gap = hold / 2;
         self.next_tick = self.next_tick.min(self.last_tick + interval);
+    }
+
+    /// There is nobody to ask: no ping goes out at this deadline. A process that stood still is noticed all the same.
+    pub fn rest(&mut self, now: BootTime) -> Vec<PingerOutput> {
+        let outputs = self.notice_gap(now);
+        self.last_tick = now;
+        self.next_tick = now + self.interval;
+        outputs
     }
 
     /// When [`Pinger::tick`] wants to be called next.
@@ -230,6 +240,27 @@ mod tests {
             [],
             "the old session's answer does not open the new one's fence"
         );
+    }
+
+    #[test]
+    fn an_answer_to_an_earlier_pinger_of_the_run_does_not_count() {
+        let (mut first, witness) = pinger();
+        let asked = ping(&mut first, &witness, at(0));
+        let mut second = Pinger::new(Incarnation(1), Duration::from_millis(100), Duration::from_millis(500), at(60));
+        second.opened(SESSION);
+        ping(&mut second, &witness, at(60));
+        assert_eq!(second.pong(&valid(asked), at(61)), [], "the promise began at 0, not at 60");
+    }
+
+    #[test]
+    fn resting_is_no_stall() {
+        let (mut pinger, witness) = pinger();
+        for ms in 1..100 {
+            assert_eq!(pinger.rest(at(ms * 100)), []);
+        }
+        let asked = ping(&mut pinger, &witness, at(10_000));
+        assert_eq!(pinger.pong(&valid(asked), at(10_001)).len(), 1);
+        assert_eq!(pinger.rest(at(20_000)).first(), Some(&PingerOutput::Stalled(Duration::from_millis(10_000))));
     }
 
     #[test]

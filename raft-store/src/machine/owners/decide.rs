@@ -21,7 +21,7 @@ impl State {
             let verdict = self.verdict(eligibility, address);
             decision.classes.push((address, verdict.class()));
             match self.owners.get(&address).filter(|_| !decision.ended.contains_key(&address)) {
-                Some(owned) => self.review(address, owned, &verdict, eligibility, reconsider, &mut decision),
+                Some(owned) => self.review(address, owned, &verdict, eligibility, &mut decision),
                 None if verdict.preferred().is_empty() => {}
                 None => drop(orphans.insert(address, Arc::clone(&verdict))),
             }
@@ -50,7 +50,7 @@ impl State {
                 let owned = self.owned_by(node).map(|(address, _)| address);
                 unowned.chain(external.copied()).chain(owned).collect()
             }
-            Reconsider::Everything | Reconsider::Reported(_) => {
+            Reconsider::Everything => {
                 let external = self.derived.external.keys();
                 self.book.addresses().chain(external.copied()).chain(self.owners.keys().copied()).collect()
             }
@@ -67,7 +67,6 @@ impl State {
         owned: &Ownership,
         verdict: &Verdict,
         eligibility: &Eligibility,
-        reconsider: &Reconsider,
         decision: &mut Decision,
     ) {
         if self.members.get(&owned.node).is_none_or(|member| member.session.is_none()) {
@@ -84,10 +83,6 @@ impl State {
                 }
             }
             Some(_) if owned.moving.is_some() => {}
-            Some(Ineligible::NoInterface | Ineligible::InterfaceDown | Ineligible::NoSubnet) if matches!(reconsider, Reconsider::Reported(node) if *node == owned.node) =>
-            {
-                decision.ended.insert(address, MoveReason::NotEligible);
-            }
             Some(Ineligible::Draining) => decision.asked.push((address, MoveReason::NodeDrained)),
             Some(_) if index.is_none() => decision.asked.push((address, MoveReason::NodeLost)),
             Some(_) => decision.asked.push((address, MoveReason::NotEligible)),

@@ -28,9 +28,6 @@ pub(super) enum Reconsider {
     Only(BTreeSet<IpAddr>),
     /// What this node owns, and what nobody owns: the node came, went or is relieved, but others stand as they did.
     Node(NodeName),
-    /// All, and what this node owns but by its own account cannot answer for any more it has given up: it stopped
-    /// answering before it reported.
-    Reported(NodeName),
 }
 
 /// What became of the owners, worked out before the state is changed.
