@@ -47,7 +47,7 @@ impl PlanCommand {
             let _ = io::stderr().write_all(source::render(&loaded.diagnostics).as_bytes());
             return ExitCode::from(WRONG);
         }
-        let mut plan = plan_for(std::mem::take(&mut loaded.wanted), from.as_ref());
+        let (mut plan, state) = plan_for(std::mem::take(&mut loaded.wanted), from.as_ref());
         plan.warnings.extend(input_warnings(&loaded));
         plan.warnings.sort();
         match self.output {
@@ -67,7 +67,7 @@ impl PlanCommand {
         let code =
             if self.fail_on_pending && !plan.pending.is_empty() { ExitCode::from(NO) } else { ExitCode::SUCCESS };
         // The process is about to end: giving back what a large input took, piece by piece, only takes time.
-        std::mem::forget((loaded, plan));
+        std::mem::forget((loaded, plan, state));
         code
     }
 }

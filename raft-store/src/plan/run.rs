@@ -10,18 +10,19 @@ use crate::model::{Dialect, NodeName, ServiceKey, Wanted};
 
 /// Decides everything, as a group of the wanted nodes would that all run; continues from `from` where one is given.
 pub fn plan(wanted: &Wanted, from: Option<&Plan>) -> Plan {
-    plan_for(wanted.clone(), from)
+    plan_for(wanted.clone(), from).0
 }
 
-/// As [`plan`], for a wanted state that nobody needs any more.
-pub fn plan_for(wanted: Wanted, from: Option<&Plan>) -> Plan {
+/// As [`plan`], for a wanted state that nobody needs any more. Gives the decided state back, too: taking a large one apart
+/// takes a while, so that is left to the caller.
+pub fn plan_for(wanted: Wanted, from: Option<&Plan>) -> (Plan, State) {
     let mut run = Run::new(&wanted, from);
     let mut events = Vec::new();
     run.state.adopt(wanted, &mut events);
     run.follow(events);
     run.let_absent_owners_go();
     run.rest();
-    run.report(from)
+    (run.report(from), run.state)
 }
 
 /// The plan's own group: one proposer, every node's release given at once.
@@ -100,7 +101,7 @@ impl Run {
         }
     }
 
-    fn report(self, from: Option<&Plan>) -> Plan {
+    fn report(&self, from: Option<&Plan>) -> Plan {
         let state = &self.state;
         Plan {
             allocations: allocations(state),

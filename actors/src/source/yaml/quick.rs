@@ -16,7 +16,7 @@ const MAX_DEPTH: usize = 32;
 /// Longer lines are, too: a key may not be that far from its colon.
 const MAX_LINE: usize = 1_000;
 
-/// The one document of a text, with the number of its nodes; `None` when it is not plain enough.
+/// The one document of a text, with the number of its nodes, keys among them; `None` when it is not plain enough.
 pub(super) fn document(file: u32, first_line: u32, text: &str) -> Option<(Node<'_>, usize)> {
     let mut reader = Reader { rest: text, line: None, file, number: first_line, count: 0 };
     reader.advance()?;
@@ -97,6 +97,7 @@ impl<'t> Reader<'t> {
             first = false;
             let (key, value) = key(line, indent, self.file)?;
             let node = self.value(line, value, indent, depth)?;
+            self.count += 1;
             entries.push((key, node));
         }
         distinct(&entries).then_some(Node { place, value: Value::Mapping(entries) })
@@ -112,7 +113,12 @@ impl<'t> Reader<'t> {
         }
         self.advance()?;
         let next = self.line.filter(|next| next.indent > indent || (next.indent == indent && next.is_item()))?;
-        let place = next.place(self.file, next.indent, 1);
+        // The parser says of a list that is not indented that it begins behind its first dash.
+        let flush = next.indent == indent;
+        if flush && next.text[next.indent + 2..].starts_with(' ') {
+            return None;
+        }
+        let place = next.place(self.file, next.indent + if flush { 2 } else { 0 }, 1);
         match next.is_item() {
             true => self.sequence(next.indent, place, depth + 1),
             false => self.mapping(next.indent, place, depth + 1),
@@ -192,6 +198,7 @@ impl<'t> Reader<'t> {
                 let key = key_at(line, at, end, self.file)?;
                 let value = line.text[end..].strip_prefix(": ").map(|_| end + 2)?;
                 let (node, after) = self.flow_value(line, value, depth)?;
+                self.count += 1;
                 entries.push((key, node));
                 at = after;
             } else {
