@@ -129,7 +129,11 @@ pub fn raft(report: &Value) -> String {
         let part = if member["voter"] == true { "voter" } else { "learner" };
         let leads = if member["leader"] == true { ", leads" } else { "" };
         let silent = text(&member["silent_ms"]);
-        let silent = if silent.is_empty() { silent } else { format!("{silent} ms") };
+        let silent = match silent.is_empty() {
+            true if member["never_heard"] == true => "never heard of".to_owned(),
+            true => silent,
+            false => format!("{silent} ms"),
+        };
         vec![
             text(&member["name"]),
             text(&member["id"]),

@@ -6,7 +6,7 @@ use std::time::Duration;
 use quorumlb_raft_store::bootstrap::{
     Answer, Candidate, Decision, Disk as OwnDisk, Heard, Patience, Plan, decide, founders, founding_id, joining_id,
 };
-use quorumlb_raft_store::group::Participant;
+use quorumlb_raft_store::group::{MemberStanding, Participant};
 use quorumlb_raft_store::log::{Local, LogStore};
 use quorumlb_raft_store::model::NodeName;
 use quorumlb_raft_store::types::{Member, RaftId};
@@ -24,8 +24,9 @@ use crate::tree::Line;
 /// How often other nodes are asked.
 const ASK_EVERY: Duration = Duration::from_millis(500);
 
-/// A change of `hold` needs other timers in Raft. Followers start anew after this, the leader after twice as long.
-const RETIME_AFTER: Duration = Duration::from_secs(2);
+/// A change of `hold` needs other timers in Raft, which starts anew for them: one member after the other, this long apart,
+/// so that a quorum stays; the leader last.
+const RETIME_APART: Duration = Duration::from_secs(3);
 
 /// Where a node stands between an unopened log and a part in the group.
 pub(super) enum Life<W: World> {
@@ -250,10 +251,19 @@ impl<W: World> Running<W> {
             self.retime = None;
             return false;
         }
-        let leads = self.part.leader().1.is_some_and(|(id, _)| id == self.part.id());
-        let wait = if leads { RETIME_AFTER * 2 } else { RETIME_AFTER };
-        self.retime.get_or_insert_with(Instant::now).elapsed() >= wait
+        let turn = turn(self.part.id(), self.part.leader().1.map(|(id, _)| id), &self.part.standing().members);
+        self.retime.get_or_insert_with(Instant::now).elapsed() >= RETIME_APART * turn
     }
+}
+
+/// Whose turn a member is when all are to start anew, from 1: by identity, the leader last.
+fn turn(me: RaftId, leader: Option<RaftId>, members: &[MemberStanding]) -> u32 {
+    let others = members.iter().filter(|member| member.id != me);
+    let before = match leader == Some(me) {
+        true => others.count(),
+        false => others.filter(|member| member.id < me && Some(member.id) != leader).count(),
+    };
+    u32::try_from(before).unwrap_or(u32::MAX).saturating_add(1)
 }
 
 fn memberships(plan: &Plan) -> BTreeMap<RaftId, Member> {
@@ -273,4 +283,19 @@ fn plan<W: World>(shared: &Shared<W>) -> Plan {
         .collect();
     let founders: BTreeSet<Member> = founders(&candidates, known.settings.voters);
     Plan { cluster: shared.cluster.clone(), me: shared.me.clone(), founders }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn members_start_anew_one_after_the_other_and_the_leader_last() {
+        let member = |id| MemberStanding { id, member: Member::default(), voter: true, silent: None, lag: None };
+        let members = [member(1), member(2), member(3)];
+        let turns = |leader| [1, 2, 3].map(|id| turn(id, leader, &members));
+        assert_eq!(turns(Some(1)), [3, 1, 2]);
+        assert_eq!(turns(Some(2)), [1, 3, 2]);
+        assert_eq!(turns(None), [1, 2, 3]);
+    }
 }

@@ -144,7 +144,7 @@ impl Census {
         let roster = roster(part, standing, self.answered.clone());
         self.probe(shared, me, &roster);
         if let Some(step) = voters::next_step(&roster) {
-            tracing::info!(?step, "the membership changes");
+            tracing::info!(%step, "the membership changes");
             self.carry_out(me, part, step);
         } else if let Some(command) = self.farewell(part, &roster).or_else(|| self.hold_stands(part)) {
             self.busy = true;

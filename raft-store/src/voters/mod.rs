@@ -146,11 +146,27 @@ pub enum Why {
     Spread,
 }
 
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::AddLearner { id, member } => write!(f, "{member} becomes a learner as {id:x}"),
+            Self::Readdress { id, member } => write!(f, "{id:x} is reached as {member} from now on"),
+            Self::HandOver { to } => write!(f, "leadership goes to {to:x}"),
+            Self::Remove { id, why } => write!(f, "{id:x} is removed: {why}"),
+            Self::Voters { voters, why } => {
+                let voters: Vec<String> = voters.iter().map(|id| format!("{id:x}")).collect();
+                write!(f, "the voters are {}: {why}", voters.join(", "))
+            }
+        }
+    }
+}
+
 impl fmt::Display for Why {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Left(node) => write!(f, "{node} left"),
             Self::Superseded { node, by } => write!(f, "{node} joined again as {by:x}"),
+            Self::Dead { node, silent: Duration::MAX } => write!(f, "{node} was never heard of"),
             Self::Dead { node, silent } => write!(f, "{node} has been silent for {} s", silent.as_secs()),
             Self::TooFew => f.write_str("too few voters"),
             Self::TooMany => f.write_str("too many voters"),

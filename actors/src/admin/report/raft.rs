@@ -60,8 +60,10 @@ pub struct MemberRow {
     pub voter: bool,
     /// It leads.
     pub leader: bool,
-    /// For how long it has been silent; only the leader knows.
+    /// For how long it has been silent; only the leader knows. `None` also when it was never heard of.
     pub silent_ms: Option<u64>,
+    /// This leader has not heard of it yet.
+    pub never_heard: bool,
     /// Entries that it does not hold yet; only the leader knows.
     pub lag: Option<u64>,
 }
@@ -114,7 +116,8 @@ fn members(raft: &Standing) -> Vec<MemberRow> {
         address: member.member.address.to_string(),
         voter: member.voter,
         leader: leader == Some(member.id),
-        silent_ms: member.silent.map(millis),
+        silent_ms: member.silent.filter(|silent| *silent != Duration::MAX).map(millis),
+        never_heard: member.silent == Some(Duration::MAX),
         lag: member.lag,
     };
     let mut rows: Vec<_> = raft.members.iter().map(row).collect();
