@@ -25,8 +25,10 @@ def binary():
 class Node:
     """One member: where it runs and how it is described in the Cluster file."""
 
-    def __init__(self, name, namespace, address, rack=None, interface="net0", prefix_length=24):
+    def __init__(self, name, namespace, address, rack=None, interface="net0", prefix_length=24,
+                 metrics="127.0.0.1:7474"):
         self.name, self.namespace, self.address, self.rack = name, namespace, address, rack
+        self.metrics = metrics
         self.interface, self.prefix_length = interface, prefix_length
         self.process = None
 
@@ -119,7 +121,8 @@ class Group:
             with open(self.log(name), "ab") as log:
                 node.process = netns.spawn(
                     node.namespace, self.binary, "run", "--config", str(self.config), "--node", name,
-                    "--data", str(self.data(name)), "--socket", str(self.socket(name)), stdout=log, stderr=log,
+                    "--data", str(self.data(name)), "--socket", str(self.socket(name)),
+                    "--metrics", node.metrics, stdout=log, stderr=log,
                 )
 
     def signal(self, name, what):
