@@ -98,9 +98,12 @@ impl<SM: RaftStateMachine<TypeConfig, SnapshotData = Vec<u8>>> Dispatcher<SM> {
     fn has_a_group(&self, raft: &Raft<TypeConfig, SM>) -> bool {
         let metrics = raft.metrics();
         let metrics = metrics.borrow_watched();
-        let founder = self.founders.lock().unwrap_or_else(PoisonError::into_inner).iter().any(|member| {
-            founding_id(&self.cluster, &member.name) == metrics.id
-        });
+        let founder = self
+            .founders
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .iter()
+            .any(|member| founding_id(&self.cluster, &member.name) == metrics.id);
         !founder || metrics.current_leader.is_some() || metrics.last_log_index.is_some_and(|last| last > 0)
     }
 
