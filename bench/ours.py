@@ -97,7 +97,9 @@ class Writers:
     kind = "quorumlb-service"
 
     def __init__(self, namespace, folder):
-        nodes = [group.Node(f"n{n}", namespace, f"127.0.1.{n}", interface="lo", prefix_length=8) for n in (1, 2, 3)]
+        # In one namespace each needs an address of its own for its metrics, too.
+        nodes = [group.Node(f"n{n}", namespace, f"127.0.1.{n}", interface="lo", prefix_length=8,
+                            metrics=f"127.0.1.{n}:7474") for n in (1, 2, 3)]
         self._group = group.Group(nodes, folder, group.cluster_manifest(nodes))
 
     def start(self, *names):

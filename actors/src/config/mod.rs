@@ -14,7 +14,7 @@ use crate::report::ReportMessage;
 use crate::source::{Loaded, Severity, render};
 use crate::tree::{Alarm, Failure, Line, Role};
 
-use propose::Proposer;
+use propose::{Need, Proposer};
 
 /// How often the files are looked at.
 const LOOK: Duration = Duration::from_millis(500);
@@ -44,7 +44,8 @@ pub struct ConfigDesk<W: World> {
 pub struct Reading {
     stamp: Option<Stamp>,
     changed: Option<(Stamp, Instant)>,
-    good: Option<(ConfigDigest, Wanted)>,
+    /// What was last read without errors. The wanted state itself only until it stands: the group's state holds it then.
+    good: Option<(ConfigDigest, Option<Wanted>)>,
     proposer: Proposer,
     look: Alarm,
     follow: Option<(Follower, Noticed)>,
@@ -101,7 +102,7 @@ impl<W: World> ConfigDesk<W> {
                 if reading.good.as_ref().is_none_or(|(known, _)| *known != digest) {
                     tracing::info!(%digest, "the files were read");
                 }
-                reading.good = Some((digest, loaded.wanted));
+                reading.good = Some((digest, Some(loaded.wanted)));
             }
         }
         self.shared.lines.report.send(ReportMessage::FilesRead).or_lost();
@@ -138,8 +139,13 @@ impl<W: World> Role for ConfigDesk<W> {
             }
             ConfigMessage::Proposed(result) => reading.proposer.proposed(result),
         }
-        if let Some((digest, wanted)) = &reading.good {
-            reading.proposer.look(&self.shared, me, *digest, wanted).await;
+        if let Some((digest, wanted)) = &mut reading.good {
+            match reading.proposer.look(&self.shared, me, *digest, wanted.as_ref()).await {
+                Need::Nothing => *wanted = None,
+                Need::Kept => {}
+                // Reads them at the next look, changed or not.
+                Need::Files => reading.stamp = None,
+            }
         }
         Ok(())
     }

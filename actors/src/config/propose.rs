@@ -21,6 +21,17 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Objects and bytes of one proposal: small enough that applying it does not hold up a session.
 const CHUNK: (usize, usize) = (500, 1 << 20);
 
+/// What a look at the files' state calls for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Need {
+    /// The files stand, or have no say: their wanted state need not be kept.
+    Nothing,
+    /// It may be proposed yet.
+    Kept,
+    /// It is to be proposed and was not kept: the files are to be read again.
+    Files,
+}
+
 /// What a node has proposed, or seen stand.
 #[derive(Debug, Default)]
 pub(super) struct Proposer {
@@ -45,15 +56,15 @@ impl Proposer {
         }
     }
 
-    /// Proposes the files, if they are new to this node.
+    /// Proposes the files, if they are new to this node. Says whether the wanted state is of use any more.
     pub async fn look<W: World>(
         &mut self,
         shared: &Shared<W>,
         me: &Line<ConfigMessage>,
         digest: ConfigDigest,
-        wanted: &Wanted,
-    ) {
-        let Some(part) = shared.part().filter(|_| !self.busy) else { return };
+        wanted: Option<&Wanted>,
+    ) -> Need {
+        let Some(part) = shared.part().filter(|_| !self.busy) else { return Need::Kept };
         let last_seen = match self.last_seen {
             Some(last_seen) => last_seen,
             None => *self.last_seen.insert(shared.last_seen_config().await),
@@ -65,7 +76,7 @@ impl Proposer {
                 self.last_seen = Some(Some(digest));
                 shared.remember_config(digest).await;
             }
-            return;
+            return Need::Nothing;
         }
         // Nothing of this node's is new: another one has newer files. A node that is new itself does not bring its own.
         if stands.is_some() && last_seen.is_none_or(|seen| seen == digest) {
@@ -74,17 +85,19 @@ impl Proposer {
                 self.last_seen = Some(Some(digest));
                 shared.remember_config(digest).await;
             }
-            return;
+            return Need::Nothing;
         }
-        let Some((leader, _)) = part.leader().1 else { return };
+        let Some((leader, _)) = part.leader().1 else { return Need::Kept };
         let since = *self.differs_since.get_or_insert_with(Instant::now);
         let wait = if leader == part.id() { Duration::ZERO } else { AFTER_YOU };
         if since.elapsed() < wait || self.not_before.is_some_and(|not_before| Instant::now() < not_before) {
-            return;
+            return Need::Kept;
         }
+        let Some(wanted) = wanted else { return Need::Files };
         let delta = part.view().read(|state| state.delta_to_files(wanted)).unwrap_or_default();
         self.busy = true;
         tokio::spawn(propose(shared.clone(), me.clone(), Delta { complete: Some(digest), ..delta }, digest));
+        Need::Kept
     }
 }
 

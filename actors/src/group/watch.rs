@@ -15,7 +15,7 @@ use crate::session::SessionMessage;
 use crate::status::Phase;
 use crate::tree::Line;
 
-/// Raft's standing changes with each entry; for people this is often enough.
+/// Raft's standing changes with each entry: nobody is woken for that. For people this is often enough.
 const PUBLISH_EVERY: Duration = Duration::from_millis(100);
 
 /// Watches until it is aborted.
@@ -36,7 +36,7 @@ async fn watch<W: World>(
 ) {
     let mut leader = (0, None);
     let mut standing = part.watch();
-    let mut publish_at = Some(Instant::now());
+    let mut publish_at = Instant::now();
     loop {
         let now = part.leader();
         if now != leader {
@@ -49,12 +49,6 @@ async fn watch<W: World>(
             shared.lines.session.send(SessionMessage::LeaderMoved).or_lost();
             shared.lines.leader.send(LeaderMessage::Overdue).or_lost();
         }
-        let publishing = async {
-            match publish_at {
-                Some(at) => sleep_until(at).await,
-                None => std::future::pending().await,
-            }
-        };
         tokio::select! {
             biased;
             changed = health.changed() => {
@@ -65,14 +59,17 @@ async fn watch<W: World>(
                     return;
                 }
             }
-            () = publishing => {
-                publish_at = None;
+            () = sleep_until(publish_at) => {
+                publish_at = Instant::now() + PUBLISH_EVERY;
                 let standing = part.standing();
                 if let Role::Failed(reason) = &standing.role {
                     me.send(GroupMessage::Failed(format!("Raft has failed: {reason}"))).or_lost();
                     return;
                 }
                 part.follow_addresses();
+                if let Err(error) = part.tend_log().await {
+                    tracing::warn!(%error, "the log is not kept short");
+                }
                 let phase = match part.is_caught_up() {
                     true => Phase::Running,
                     false => Phase::Bootstrapping("it waits for a leader, and for what it missed".to_owned()),
@@ -89,7 +86,6 @@ async fn watch<W: World>(
                     me.send(GroupMessage::Failed("Raft has ended".to_owned())).or_lost();
                     return;
                 }
-                publish_at.get_or_insert_with(|| Instant::now() + PUBLISH_EVERY);
             }
         }
     }

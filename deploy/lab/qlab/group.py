@@ -27,8 +27,10 @@ def binary():
 class Node:
     """One member: where it runs and how it is described in the Cluster file."""
 
-    def __init__(self, name, namespace, address, rack=None, interface="net0", prefix_length=24):
+    def __init__(self, name, namespace, address, rack=None, interface="net0", prefix_length=24,
+                 metrics="127.0.0.1:7474"):
         self.name, self.namespace, self.address, self.rack = name, namespace, address, rack
+        self.metrics = metrics
         self.interface, self.prefix_length = interface, prefix_length
         self.process = None
         # Another build than the group's, and what the program is started through.
@@ -124,8 +126,8 @@ class Group:
             with open(self.log(name), "ab") as log:
                 node.process = netns.spawn(
                     node.namespace, *node.wrapper, node.program or self.binary, "run", "--config", str(self.config), "--node", name,
-                    "--data", str(self.data(name)), "--socket", str(self.socket(name)), stdout=log, stderr=log,
-                    start_new_session=True,  # as a service manager does it
+                    "--data", str(self.data(name)), "--socket", str(self.socket(name)), "--metrics", node.metrics,
+                    stdout=log, stderr=log, start_new_session=True,  # as a service manager does it
                 )
 
     def signal(self, name, what):

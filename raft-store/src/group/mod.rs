@@ -6,5 +6,5 @@ mod standing;
 mod suspend;
 mod timing;
 
-pub use participant::{GroupError, NodeDispatcher, Participant, StandingWatch};
+pub use participant::{GroupError, LeaderWatch, NodeDispatcher, Participant};
 pub use standing::{MemberStanding, Role, Standing};

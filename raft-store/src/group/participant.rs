@@ -5,11 +5,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use openraft::alias::WatchReceiverOf;
+use openraft::alias::{LogIdOf, WatchReceiverOf};
 use openraft::async_runtime::WatchReceiver;
 use openraft::errors::{InitializeError, RaftError};
 use openraft::impls::ProgressResponder;
-use openraft::metrics::RaftMetrics;
+use openraft::metrics::{RaftMetrics, RaftServerMetrics};
 use openraft::vote::RaftLeaderId;
 use openraft::{ChangeMembers, Instant as _, Raft, ServerState};
 use tokio::time::Instant;
@@ -39,7 +39,9 @@ pub struct Participant<W: Wire> {
 struct Inner<W: Wire> {
     raft: Raft<TypeConfig, Replica>,
     metrics: WatchReceiverOf<TypeConfig, RaftMetrics<TypeConfig>>,
+    server: WatchReceiverOf<TypeConfig, RaftServerMetrics<TypeConfig>>,
     view: View,
+    store: LogStore,
     local: LocalStore,
     networks: RaftNetworks<W>,
     forwarder: Forwarder<RaftGroup<W, Replica>>,
@@ -53,12 +55,12 @@ impl<W: Wire> Clone for Participant<W> {
     }
 }
 
-/// Follows a node's place in the group.
-pub struct StandingWatch {
-    metrics: WatchReceiverOf<TypeConfig, RaftMetrics<TypeConfig>>,
+/// Follows who leads and who the members are.
+pub struct LeaderWatch {
+    metrics: WatchReceiverOf<TypeConfig, RaftServerMetrics<TypeConfig>>,
 }
 
-impl StandingWatch {
+impl LeaderWatch {
     /// Resolves when something may have changed since the last time; `None` when Raft has ended.
     pub async fn changed(&mut self) -> Option<()> {
         self.metrics.changed().await.ok()
@@ -91,15 +93,17 @@ impl<W: Wire> Participant<W> {
         let replica = Replica::new(&store);
         let (view, local) = (replica.view(), store.local());
         let networks = RaftNetworks::new(wire.clone(), id);
-        let raft = Raft::new(id, config, networks.clone(), store, replica).await.map_err(failed)?;
+        let raft = Raft::new(id, config, networks.clone(), store.clone(), replica).await.map_err(failed)?;
         dispatcher.serve(Some(raft.clone()));
         let forwarder = Forwarder::new(RaftGroup::new(raft.clone(), wire));
-        let metrics = raft.metrics();
+        let (metrics, server) = (raft.metrics(), raft.server_metrics());
         Ok(Self {
             inner: Arc::new(Inner {
                 raft,
                 metrics,
+                server,
                 view,
+                store,
                 local,
                 networks,
                 forwarder,
@@ -180,14 +184,36 @@ impl<W: Wire> Participant<W> {
         written.map(|written| written.data).map_err(failed)
     }
 
-    /// Follows changes of [`Participant::standing`], from now on.
-    pub fn watch(&self) -> StandingWatch {
-        StandingWatch { metrics: self.inner.raft.metrics() }
+    /// Follows changes of [`Participant::leader`] and [`Participant::voters`], from now on.
+    pub fn watch(&self) -> LeaderWatch {
+        LeaderWatch { metrics: self.inner.raft.server_metrics() }
     }
 
     /// Reaches the members where the present membership says; to be called when it may have changed.
     pub fn follow_addresses(&self) {
         self.inner.networks.follow(self.inner.metrics.borrow_watched().membership_config.nodes());
+    }
+
+    /// Keeps the log short in bytes: openraft counts entries only, and few large ones would fill a disk. To be called
+    /// from time to time; what it begins goes on by itself.
+    ///
+    /// # Errors
+    /// When Raft has failed.
+    pub async fn tend_log(&self) -> Result<(), GroupError> {
+        let (applied, snapshot, purged) = {
+            let metrics = self.inner.metrics.borrow_watched();
+            let index = |log_id: Option<LogIdOf<TypeConfig>>| log_id.map(|log_id| log_id.index);
+            (index(metrics.last_applied), index(metrics.snapshot), index(metrics.purged))
+        };
+        let raft = &self.inner.raft;
+        // While one is being built openraft passes this over.
+        if applied > snapshot && self.inner.store.bytes_after(snapshot) > timing::SNAPSHOT_BYTES {
+            raft.trigger().snapshot().await.map_err(failed)?;
+        }
+        match self.inner.store.behind(timing::KEEP_BYTES).min(snapshot) {
+            Some(upto) if Some(upto) > purged => raft.trigger().purge_log(upto).await.map_err(failed),
+            Some(_) | None => Ok(()),
+        }
     }
 
     /// Its place in the group.
@@ -197,13 +223,16 @@ impl<W: Wire> Participant<W> {
 
     /// The term, and who leads in it as far as this node knows.
     pub fn leader(&self) -> (u64, Option<(RaftId, Member)>) {
-        let metrics = self.inner.metrics.borrow_watched();
-        (metrics.current_term, leader(&metrics))
+        let metrics = self.inner.server.borrow_watched();
+        let leader = metrics
+            .current_leader
+            .and_then(|id| metrics.membership_config.get_node(&id).map(|member| (id, member.clone())));
+        (metrics.vote.leader_id.term, leader)
     }
 
     /// Who votes.
     pub fn voters(&self) -> Vec<Member> {
-        let metrics = self.inner.metrics.borrow_watched();
+        let metrics = self.inner.server.borrow_watched();
         let membership = &metrics.membership_config;
         membership.voter_ids().filter_map(|id| membership.get_node(&id).cloned()).collect()
     }

@@ -10,6 +10,12 @@ const SNAPSHOT_EVERY: u64 = 50_000;
 /// Entries that stay in the log behind a snapshot, for members that lag a little.
 const KEEP: u64 = 10_000;
 
+/// Bytes of entries after which a snapshot is taken, whatever their number.
+pub(super) const SNAPSHOT_BYTES: u64 = 64 << 20;
+
+/// Bytes of entries that stay in the log behind a snapshot, whatever their number.
+pub(super) const KEEP_BYTES: u64 = 64 << 20;
+
 /// Raft's settings for a group with this liveness.
 ///
 /// A follower begins to ask for votes between 3/4 and 1 `hold` after the leader's last heartbeat (openraft waits for its

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use openraft::LogIdOptionExt;
 use openraft::alias::{EntryOf, LogIdOf, VoteOf};
 use openraft::storage::IOFlushed;
 use redb::{Database, ReadTransaction, ReadableDatabase};
@@ -12,8 +13,13 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::health::{Health, HealthWatch};
 use super::tables::{self, Loaded, Write};
 use super::tail::{Sequence, Tail};
+use super::weight::Weight;
 use super::{LogOptions, error};
 use crate::types::TypeConfig;
+
+/// The note of how far the log is committed may be so many entries behind: it costs pages of its own in each write, and
+/// only spares a node that starts anew a moment's wait for the leader's word.
+const NOTE_EVERY: u64 = 64;
 
 /// What a permit of [`Core::room`] stands for, in bytes.
 const ROOM_UNIT: usize = 1024;
@@ -33,6 +39,7 @@ pub(super) struct Core {
 /// What is true once all that waits is committed.
 struct Shared {
     tail: Tail,
+    weight: Weight,
     queue: VecDeque<Job>,
     last_sequence: Sequence,
     /// The vote on disk: it counts only when it is durable.
@@ -45,8 +52,8 @@ struct Shared {
 #[derive(Clone, Copy)]
 struct Committed {
     log_id: Option<LogIdOf<TypeConfig>>,
-    /// Not on disk yet.
-    dirty: bool,
+    /// The one on disk.
+    stored: Option<LogIdOf<TypeConfig>>,
 }
 
 struct Job {
@@ -64,10 +71,11 @@ impl Core {
             database,
             shared: Mutex::new(Shared {
                 tail: Tail::new(options.tail_bytes, loaded.begin, loaded.purged, loaded.last),
+                weight: loaded.weight,
                 queue: VecDeque::new(),
                 last_sequence: 0,
                 vote: loaded.vote,
-                committed: Committed { log_id: loaded.committed, dirty: false },
+                committed: Committed { log_id: loaded.committed, stored: loaded.committed },
                 failed: None,
             }),
             committing: Mutex::new(()),
@@ -102,6 +110,7 @@ impl Core {
         let mut records = Vec::with_capacity(entries.len());
         for (entry, record) in entries {
             let index = entry.log_id.index;
+            shared.weight.append(index, record.len());
             shared.tail.push(sequence, record.len(), entry);
             records.push((index, record));
         }
@@ -113,8 +122,14 @@ impl Core {
     pub(super) fn submit(&self, write: Write, done: IOFlushed<TypeConfig>) -> io::Result<()> {
         let mut shared = self.lock_writable()?;
         match &write {
-            Write::Truncate(after) => shared.tail.truncate(*after),
-            Write::Purge(upto) => shared.tail.purge(*upto),
+            Write::Truncate(after) => {
+                shared.tail.truncate(*after);
+                shared.weight.truncate(after.next_index());
+            }
+            Write::Purge(upto) => {
+                shared.tail.purge(*upto);
+                shared.weight.purge(upto.index);
+            }
             Write::Append(_) | Write::Vote(_) | Write::Local { .. } | Write::Snapshot { .. } => {}
         }
         shared.push(write, done, None);
@@ -123,12 +138,17 @@ impl Core {
 
     /// Notes how far the log is committed, for the next write to take along.
     pub(super) fn note_committed(&self, log_id: Option<LogIdOf<TypeConfig>>) -> io::Result<()> {
-        self.lock_writable()?.committed = Committed { log_id, dirty: true };
+        self.lock_writable()?.committed.log_id = log_id;
         Ok(())
     }
 
     pub(super) fn committed(&self) -> Option<LogIdOf<TypeConfig>> {
         self.lock().committed.log_id
+    }
+
+    /// Looks at how many bytes the log's entries have.
+    pub(super) fn weigh<R>(&self, look: impl FnOnce(&Weight) -> R) -> R {
+        look(&self.lock().weight)
     }
 
     pub(super) fn vote(&self) -> Option<VoteOf<TypeConfig>> {
@@ -152,9 +172,8 @@ impl Core {
     pub(super) fn pump(&self) {
         let _one_at_a_time = self.committing.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
-            let (jobs, committed) = self.take_batch();
+            let (jobs, noted) = self.take_batch();
             let Some(last) = jobs.last().map(|job| job.sequence) else { return };
-            let noted = committed.dirty.then_some(committed.log_id).flatten();
             let result = match self.failure() {
                 Some(error) => Err(error),
                 None => tables::commit(&self.database, jobs.iter().map(|job| &job.write), noted),
@@ -166,14 +185,18 @@ impl Core {
         }
     }
 
-    fn take_batch(&self) -> (Vec<Job>, Committed) {
+    /// What waits, and how far the log is committed if that is to be noted along with it.
+    fn take_batch(&self) -> (Vec<Job>, Option<LogIdOf<TypeConfig>>) {
         let mut shared = self.lock();
-        let committed = shared.committed;
         let jobs = Vec::from(std::mem::take(&mut shared.queue));
-        if !jobs.is_empty() {
-            shared.committed.dirty = false;
+        let committed = &mut shared.committed;
+        let ahead = committed.log_id.next_index().saturating_sub(committed.stored.next_index());
+        let other = jobs.iter().any(|job| !matches!(job.write, Write::Append(_)));
+        if jobs.is_empty() || (ahead < NOTE_EVERY && !other) {
+            return (jobs, None);
         }
-        (jobs, committed)
+        committed.stored = committed.log_id;
+        (jobs, committed.log_id)
     }
 
     fn report_durable(&self, jobs: Vec<Job>, last: Sequence) {

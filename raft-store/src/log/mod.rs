@@ -18,7 +18,7 @@
 //!
 //! # What is not fsynced
 //!
-//! How far the log is committed is written along with the next write that comes anyway, and the applied state never:
+//! How far the log is committed is written along with some write that comes anyway, and the applied state never:
 //! after a restart the log is applied again from the last snapshot on.
 
 mod commit;
@@ -30,6 +30,7 @@ mod snapshot;
 mod storage;
 mod tables;
 mod tail;
+mod weight;
 
 use std::fs::File;
 use std::path::Path;
@@ -49,12 +50,12 @@ use self::core::Core;
 pub const FILE_NAME: &str = "raft.redb";
 
 /// Bytes of database pages kept in memory.
-const PAGE_CACHE: usize = 32 << 20;
+const PAGE_CACHE: usize = 8 << 20;
 
 /// How much a store may hold in memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LogOptions {
-    /// Bytes of committed entries kept at the log's end, for replication.
+    /// Bytes of committed entries kept at the log's end, for replication; in memory they take several times as much.
     pub tail_bytes: usize,
     /// Bytes of entries that may wait for their commit; further appends wait. At least [`crate::codec::ENTRY_LIMIT`]
     /// to be of use.
@@ -63,7 +64,7 @@ pub struct LogOptions {
 
 impl Default for LogOptions {
     fn default() -> Self {
-        Self { tail_bytes: 16 << 20, queue_bytes: 64 << 20 }
+        Self { tail_bytes: 1 << 20, queue_bytes: 64 << 20 }
     }
 }
 
@@ -123,6 +124,16 @@ impl LogStore {
     /// Tells of the disk's health, from now on.
     pub fn health(&self) -> HealthWatch {
         self.handle.core.health()
+    }
+
+    /// Bytes of the entries after this index, or of all without one.
+    pub fn bytes_after(&self, index: Option<u64>) -> u64 {
+        self.handle.core.weigh(|weight| weight.after(index))
+    }
+
+    /// The last index behind which more than `keep` bytes of entries follow, if there are that many.
+    pub fn behind(&self, keep: u64) -> Option<u64> {
+        self.handle.core.weigh(|weight| weight.behind(keep))
     }
 
     /// What this node keeps for itself.

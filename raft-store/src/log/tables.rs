@@ -11,6 +11,7 @@ use redb::{
 
 use super::error::to_io;
 use super::snapshot::SnapshotHeader;
+use super::weight::Weight;
 use crate::codec::{self, Kind, Versioned};
 use crate::types::TypeConfig;
 
@@ -71,6 +72,7 @@ pub(super) struct Loaded {
     pub(super) last: Option<LogId>,
     pub(super) vote: Option<Vote>,
     pub(super) committed: Option<LogId>,
+    pub(super) weight: Weight,
 }
 
 /// Makes the tables where they are missing, and reads what is needed at hand.
@@ -91,7 +93,12 @@ pub(super) fn load(database: &Database) -> Result<Loaded, redb::Error> {
         None => purged,
     };
     let committed: Option<LogId> = record(&meta, COMMITTED)?;
-    Ok(Loaded { begin, purged, last, vote: record(&meta, VOTE)?, committed: committed.min(last) })
+    let mut weight = Weight::default();
+    for item in log.iter()? {
+        let (index, record) = item?;
+        weight.append(index.value(), record.value().len());
+    }
+    Ok(Loaded { begin, purged, last, vote: record(&meta, VOTE)?, committed: committed.min(last), weight })
 }
 
 fn create(database: &Database) -> Result<(), redb::Error> {

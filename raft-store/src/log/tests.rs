@@ -195,6 +195,39 @@ async fn a_failing_disk_is_told_and_nothing_acknowledged_is_lost() {
     }
 }
 
+#[tokio::test]
+async fn a_log_that_is_opened_again_weighs_the_same() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut store = LogStore::open(directory.path()).unwrap();
+    assert_eq!(store.bytes_after(None), 0);
+    for index in 0..20 {
+        append(&mut store, index).await.unwrap();
+    }
+    let all = store.bytes_after(None);
+    assert!(all > 20 * 10, "{all}");
+    assert_eq!((store.bytes_after(Some(19)), store.behind(0)), (0, None), "nothing follows the last");
+    drop(store);
+    let mut store = LogStore::open(directory.path()).unwrap();
+    assert_eq!(store.bytes_after(None), all);
+    store.purge(log_id(19)).await.unwrap();
+    assert_eq!(store.bytes_after(None), 0);
+}
+
+#[tokio::test]
+async fn how_far_the_log_is_committed_is_noted_now_and_then() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut store = LogStore::open(directory.path()).unwrap();
+    for index in 0..100 {
+        append(&mut store, index).await.unwrap();
+        store.save_committed(Some(log_id(index))).await.unwrap();
+    }
+    assert_eq!(store.read_committed().await.unwrap(), Some(log_id(99)));
+    drop(store);
+    let mut store = LogStore::open(directory.path()).unwrap();
+    let noted = store.read_committed().await.unwrap().unwrap().index;
+    assert!((99 - 64..99).contains(&noted), "{noted}");
+}
+
 #[test]
 fn a_probe_tells_what_is_wrong() {
     let directory = tempfile::tempdir().unwrap();

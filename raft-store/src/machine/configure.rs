@@ -11,19 +11,19 @@ use crate::ipam::Touched;
 use crate::model::{Delta, NodeName, Object, ObjectKey, ServiceKey, Wanted};
 
 impl State {
-    pub(super) fn configure(&mut self, delta: &Delta, by: &NodeName, events: &mut Vec<Event>) -> Outcome {
+    pub(super) fn configure(&mut self, delta: Delta, by: &NodeName, events: &mut Vec<Event>) -> Outcome {
         let mut effect = Effect::default();
         let hold = self.wanted.settings.liveness.hold;
         for key in &delta.remove {
             self.before_change(key, &mut effect);
             self.wanted.remove(key);
         }
-        for object in &delta.put {
+        for object in delta.put {
             self.before_change(&object.key(), &mut effect);
-            if let Object::Service(service) = object {
+            if let Object::Service(service) = &object {
                 self.derived.index(&service.key, &service.external_ips);
             }
-            self.wanted.put(object.clone());
+            self.wanted.put(object);
         }
         self.keep_hold(hold);
         if effect.nodes {

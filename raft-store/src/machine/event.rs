@@ -143,6 +143,40 @@ pub enum Event {
     },
 }
 
+impl Record {
+    /// About how many bytes it takes in memory.
+    pub fn weight(&self) -> usize {
+        size_of::<Self>() + self.event.text_bytes()
+    }
+}
+
+impl Event {
+    /// The bytes of its texts and lists.
+    fn text_bytes(&self) -> usize {
+        let name = |node: &NodeName| node.0.len();
+        let key = |service: &ServiceKey| service.namespace.len() + service.name.len();
+        match self {
+            Self::Configured { by, .. } => name(by),
+            Self::Allocated { service, addresses, before } => {
+                key(service) + size_of::<IpAddr>() * (addresses.len() + before.len())
+            }
+            Self::Pending { service, reason, message } => key(service) + reason.len() + message.len(),
+            Self::Granted { node, from, .. } => name(node) + from.as_ref().map_or(0, name),
+            Self::Unowned { from, message, .. } => name(from) + message.len(),
+            Self::Refused { node, message, .. } | Self::NodeChanged { node, message } => name(node) + message.len(),
+            Self::TakenOver { service } => key(service),
+            Self::ReleaseAsked { node, .. }
+            | Self::SessionOpened { node, .. }
+            | Self::SessionExpired { node, .. }
+            | Self::SessionClosed { node }
+            | Self::Drained { node, .. }
+            | Self::Forgotten { node }
+            | Self::Leaving { node }
+            | Self::HandingOver { node } => name(node),
+        }
+    }
+}
+
 /// Why an address moves to another node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum MoveReason {

@@ -10,7 +10,7 @@ impl State {
     /// the files take them over.
     pub(super) fn configure_files(&mut self, delta: &Delta, by: &NodeName, events: &mut Vec<Event>) -> Outcome {
         if self.from_api.is_empty() {
-            return self.configure(delta, by, events);
+            return self.configure(delta.clone(), by, events);
         }
         for object in &delta.put {
             if let Object::Service(service) = object
@@ -20,12 +20,9 @@ impl State {
             }
         }
         let kept = |key: &ObjectKey| matches!(key, ObjectKey::Service(key) if self.from_api.contains(key));
-        if !delta.remove.iter().any(kept) {
-            return self.configure(delta, by, events);
-        }
         let mut delta = delta.clone();
         delta.remove.retain(|key| !kept(key));
-        self.configure(&delta, by, events)
+        self.configure(delta, by, events)
     }
 
     /// A service comes through the API, or changes.
@@ -41,7 +38,7 @@ impl State {
             self.from_api.insert(key.clone());
         }
         let delta = Delta { put: vec![Object::Service(Box::new(service.clone()))], ..Delta::default() };
-        self.configure(&delta, by, events)
+        self.configure(delta, by, events)
     }
 
     /// A service that came through the API goes.
@@ -52,7 +49,7 @@ impl State {
                 false => Outcome::Refused(format!("there is no service {key}")),
             };
         }
-        self.configure(&Delta { remove: vec![ObjectKey::Service(key.clone())], ..Delta::default() }, by, events)
+        self.configure(Delta { remove: vec![ObjectKey::Service(key.clone())], ..Delta::default() }, by, events)
     }
 
     /// The services that came through the API.

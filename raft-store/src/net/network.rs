@@ -5,7 +5,7 @@ use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use openraft::alias::{SnapshotOf, VoteOf};
+use openraft::alias::{EntryOf, SnapshotOf, VoteOf};
 use openraft::errors::{NetworkError, RPCError, ReplicationClosed, StreamingError, Timeout, Unreachable};
 use openraft::network::v2::RaftNetworkV2;
 use openraft::network::{RPCOption, RPCTypes, RaftNetworkFactory};
@@ -98,9 +98,16 @@ impl<W: Wire> RaftNetwork<W> {
     }
 
     async fn ask(&self, lane: Lane, asked: RaftCall, ttl: Duration) -> Result<RaftAnswer, CallFailure> {
-        let request = Request::Raft { from: self.me, to: self.target, call: asked };
+        self.send(lane, &self.request(asked), ttl).await
+    }
+
+    fn request(&self, asked: RaftCall) -> Request {
+        Request::Raft { from: self.me, to: self.target, call: asked }
+    }
+
+    async fn send(&self, lane: Lane, request: &Request, ttl: Duration) -> Result<RaftAnswer, CallFailure> {
         let member = self.member();
-        match call(&self.wire, &member, lane, &request, ttl).await? {
+        match call(&self.wire, &member, lane, request, ttl).await? {
             Response::Raft { from, answer } if from == self.target => Ok(answer),
             Response::Raft { from, .. } => {
                 Err(CallFailure::Refused(format!("{member} answers as {from:x}, not as {:x}", self.target)))
@@ -169,6 +176,14 @@ impl<W: Wire> RaftNetwork<W> {
     }
 }
 
+/// The entries that a request brings.
+fn entries(request: &mut Request) -> Option<&mut Vec<EntryOf<TypeConfig>>> {
+    match request {
+        Request::Raft { call: RaftCall::Append(append), .. } => Some(&mut append.entries),
+        _ => None,
+    }
+}
+
 /// Why an answer is missing.
 enum CallFailure {
     /// It did not come.
@@ -188,24 +203,28 @@ impl<W: Wire> RaftNetworkV2<TypeConfig> for RaftNetwork<W> {
 
     async fn append_entries(
         &mut self,
-        mut request: AppendEntriesRequest<TypeConfig>,
+        request: AppendEntriesRequest<TypeConfig>,
         option: RPCOption,
     ) -> Result<AppendEntriesResponse<TypeConfig>, Failure> {
         let all = request.entries.len();
+        // Entries may be large and many: they are not copied to be sent.
+        let mut request = self.request(RaftCall::Append(request));
         let answer = loop {
-            match self.ask(self.lane, RaftCall::Append(request.clone()), option.soft_ttl()).await {
+            match (self.send(self.lane, &request, option.soft_ttl()).await, entries(&mut request)) {
                 // Too much for one message: the first half goes now, openraft sends the rest next.
-                Err(CallFailure::Call(CallError::Codec { error: CodecError::TooLarge { .. }, .. }))
-                    if request.entries.len() > 1 =>
-                {
-                    request.entries.truncate(request.entries.len() / 2);
+                (
+                    Err(CallFailure::Call(CallError::Codec { error: CodecError::TooLarge { .. }, .. })),
+                    Some(entries),
+                ) if entries.len() > 1 => {
+                    entries.truncate(entries.len() / 2);
                 }
-                other => break other,
+                (other, _) => break other,
             }
         };
+        let sent = entries(&mut request).map(|entries| &**entries).unwrap_or_default();
         match answer.map_err(|failure| self.failure(RPCTypes::AppendEntries, failure))? {
-            RaftAnswer::Append(AppendEntriesResponse::Success) if request.entries.len() < all => {
-                Ok(AppendEntriesResponse::PartialSuccess(request.entries.last().map(|entry| entry.log_id())))
+            RaftAnswer::Append(AppendEntriesResponse::Success) if sent.len() < all => {
+                Ok(AppendEntriesResponse::PartialSuccess(sent.last().map(|entry| entry.log_id())))
             }
             RaftAnswer::Append(response) => Ok(response),
             _ => Err(self.failure(RPCTypes::AppendEntries, self.senseless())),

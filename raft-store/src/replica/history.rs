@@ -2,7 +2,6 @@
 
 use std::collections::VecDeque;
 
-use crate::codec::{self, Kind};
 use crate::machine::Record;
 
 /// The last records, bounded in number and bytes.
@@ -33,7 +32,7 @@ impl Default for History {
 }
 
 impl History {
-    /// At most so many records of so many encoded bytes.
+    /// At most so many records of so many bytes.
     pub fn new(most_records: usize, most_bytes: usize) -> Self {
         Self { records: VecDeque::new(), bytes: 0, lost: None, most_records, most_bytes }
     }
@@ -41,8 +40,7 @@ impl History {
     /// Adds records; the oldest go.
     pub fn extend(&mut self, records: &[Record]) {
         for record in records {
-            // What cannot be measured is not kept.
-            let bytes = codec::body_bytes(Kind::Message, record).unwrap_or(usize::MAX);
+            let bytes = record.weight();
             self.bytes = self.bytes.saturating_add(bytes);
             self.records.push_back((bytes, record.clone()));
             while self.records.len() > self.most_records || self.bytes > self.most_bytes {
@@ -131,7 +129,7 @@ mod tests {
 
     #[test]
     fn bytes_are_bounded_too() {
-        let each = codec::body_bytes(Kind::Message, &record(1)).unwrap();
+        let each = record(1).weight();
         let mut history = History::new(100, 2 * each);
         history.extend(&(1..=5).map(record).collect::<Vec<_>>());
         assert_eq!(history.after(None, 100).len(), 2);

@@ -18,10 +18,13 @@ impl RaftSnapshotBuilder<TypeConfig> for Builder {
     type SnapshotData = Vec<u8>;
 
     async fn build_snapshot(&mut self) -> io::Result<SnapshotOf<TypeConfig, Vec<u8>>> {
-        // The copy is quick; the state goes on changing while it is encoded and written.
-        let applied = self.replica.shared.read().clone();
-        let meta = SnapshotMetaOf::<TypeConfig> { last_log_id: applied.last, last_membership: applied.membership };
-        let snapshot = codec::encode(WIRE_VERSION, &applied.state)?;
+        // Apply waits meanwhile. To copy the state first would take it twice as long, and twice the memory.
+        let (meta, snapshot) = {
+            let applied = self.replica.shared.read();
+            let last_membership = applied.membership.clone();
+            let meta = SnapshotMetaOf::<TypeConfig> { last_log_id: applied.last, last_membership };
+            (meta, codec::encode(WIRE_VERSION, &applied.state)?)
+        };
         self.replica.snapshots.save(&meta, &snapshot).await?;
         Ok(SnapshotOf::<TypeConfig, Vec<u8>> { meta, snapshot })
     }
