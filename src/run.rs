@@ -7,16 +7,12 @@ use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
 use quorumlb_actors::admin::{Admin, DEFAULT_METRICS, DEFAULT_SOCKET, Options};
-use quorumlb_actors::linux::{Linux, LinuxOptions};
+use quorumlb_actors::linux::{Linux, LinuxOptions, prefer_realtime};
 use quorumlb_actors::node::{Known, Node, NodeOptions};
 use quorumlb_actors::source::{self, Loaded};
 use quorumlb_raft_store::model::NodeName;
 use quorumlb_raft_store::net::quic::DEFAULT_PORT;
 use quorumlb_raft_store::pki::{AUTHORITY_CERTIFICATE, Identity};
-use thread_priority::{
-    RealtimeThreadSchedulePolicy, ThreadPriority, ThreadPriorityValue, ThreadSchedulePolicy,
-    set_thread_priority_and_policy, thread_native_id,
-};
 use time::OffsetDateTime;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
@@ -28,9 +24,6 @@ const UNNAMED: &str = "quorumlb";
 
 /// How much a process that may not run in real time asks to be preferred.
 const NICE: i32 = -10;
-
-/// The lowest real-time priority: before everything that has none, after whatever asked for more.
-const REALTIME: u8 = 1;
 
 /// Run a node: take part in the group, answer for what it gives this node, follow the manifests.
 ///
@@ -254,7 +247,7 @@ impl Scheduling {
         let asked = match self {
             Self::Normal => return,
             Self::Nice => nice(),
-            Self::Realtime => realtime().or_else(|_| nice()),
+            Self::Realtime => prefer_realtime().or_else(|_| nice()),
         };
         prefer_this_session();
         if let Err(error) = asked {
@@ -270,11 +263,4 @@ fn prefer_this_session() {
     if own_session && let Err(error) = std::fs::write("/proc/self/autogroup", NICE.to_string()) {
         tracing::debug!(%error, "the session's scheduling group stays as it is");
     }
-}
-
-fn realtime() -> Result<(), String> {
-    let priority = ThreadPriorityValue::try_from(REALTIME).map_err(|error| error.to_string())?;
-    let policy = ThreadSchedulePolicy::Realtime(RealtimeThreadSchedulePolicy::RoundRobin);
-    set_thread_priority_and_policy(thread_native_id(), ThreadPriority::Crossplatform(priority), policy)
-        .map_err(|error| format!("{error:?}"))
 }

@@ -4,6 +4,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use super::Linux;
+use super::scheduling::like_others;
 use crate::ports::{Files, Stamp};
 use crate::source::{self, Loaded, manifests};
 
@@ -24,7 +25,7 @@ impl Files for Linux {
         // Reading very many manifests takes long enough to hold up a ping.
         match tokio::runtime::Handle::try_current().map(|handle| handle.runtime_flavor()) {
             Ok(tokio::runtime::RuntimeFlavor::MultiThread) => {
-                tokio::task::block_in_place(|| source::load(&self.options.config))
+                tokio::task::block_in_place(|| like_others(|| source::load(&self.options.config)))
             }
             _ => source::load(&self.options.config),
         }

@@ -5,6 +5,7 @@ mod disk;
 mod files;
 mod hold;
 mod links;
+mod scheduling;
 mod segment;
 mod wire;
 
@@ -13,6 +14,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use quorumlb_raft_store::pki::Identity;
+
+pub use scheduling::prefer_realtime;
 
 /// Where a node's things are.
 #[derive(Clone, Debug)]
