@@ -5,9 +5,8 @@ import os
 import pathlib
 import time
 
-import flat
 import table
-from qlab import group
+from qlab import flat, group
 
 # Services, and the most that a node may take: MiB, and the share of a core.
 BOUNDS = {1_000: (40, 0.01), 20_000: (200, 1.0)}

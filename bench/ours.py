@@ -100,6 +100,9 @@ class Writers:
         # In one namespace each needs an address of its own for its metrics, too.
         nodes = [group.Node(f"n{n}", namespace, f"127.0.1.{n}", interface="lo", prefix_length=8,
                             metrics=f"127.0.1.{n}:7474") for n in (1, 2, 3)]
+        for node in nodes:
+            # Like the peer: three members and their client share the same few CPUs here, and none is to starve another.
+            node.options = ("--scheduling", "normal")
         self._group = group.Group(nodes, folder, group.cluster_manifest(nodes))
 
     def start(self, *names):

@@ -35,6 +35,8 @@ class Node:
         self.process = None
         # Another build than the group's, and what the program is started through.
         self.program, self.wrapper = None, ()
+        # More of `quorumlb run`'s options.
+        self.options = ()
 
     def manifest(self):
         """Its entry in the Cluster file."""
@@ -127,6 +129,7 @@ class Group:
                 node.process = netns.spawn(
                     node.namespace, *node.wrapper, node.program or self.binary, "run", "--config", str(self.config), "--node", name,
                     "--data", str(self.data(name)), "--socket", str(self.socket(name)), "--metrics", node.metrics,
+                    *node.options,
                     stdout=log, stderr=log, start_new_session=True,  # as a service manager does it
                 )
 
