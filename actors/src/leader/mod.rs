@@ -130,8 +130,9 @@ impl<W: World> Role for LeaderDesk<W> {
         match message {
             LeaderMessage::Ping { from, ping } => {
                 let voters = leading.census.steady_voters(&self.shared);
-                leading.sessions.answer(&self.shared, from, &ping, &voters);
-                return Ok(());
+                if !leading.sessions.answer(&self.shared, from, &ping, &voters) {
+                    return Ok(());
+                }
             }
             LeaderMessage::Overdue | LeaderMessage::StateChanged => {
                 if let Some((_, noticed)) = &leading.follow {

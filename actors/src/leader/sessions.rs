@@ -36,23 +36,21 @@ pub(super) struct Sessions {
 type Part<W> = Participant<<W as Wires>::Wire>;
 
 impl Sessions {
-    /// Answers a ping.
-    pub fn answer<W: World>(&mut self, shared: &Shared<W>, from: NodeName, ping: &Ping, voters: &BTreeSet<NodeName>) {
-        let pong = self.decide(shared, &from, ping, voters);
+    /// Answers a ping. True when a session may be overdue sooner than [`Sessions::next_deadline`] said before.
+    pub fn answer<W: World>(
+        &mut self,
+        shared: &Shared<W>,
+        from: NodeName,
+        ping: &Ping,
+        voters: &BTreeSet<NodeName>,
+    ) -> bool {
+        let (pong, sooner) = self.decide(shared, &from, ping, voters);
         if from == shared.me {
             shared.lines.session.send(SessionMessage::Pong { from, pong }).or_lost();
-            return;
+        } else {
+            send(shared, &from, pong);
         }
-        let Some(part) = shared.part() else { return };
-        let members = part.standing().members;
-        let Some(to) = members.into_iter().map(|member| member.member).find(|member| member.name == from) else {
-            return;
-        };
-        // A lost answer is asked for again with the next ping.
-        let Some(version) = shared.wire.version_now(&to) else { return };
-        if let Ok(datagram) = encode(version, &Notice::Pong(pong)) {
-            let _ = shared.wire.notify(&to, datagram);
-        }
+        sooner
     }
 
     fn decide<W: World>(
@@ -61,17 +59,18 @@ impl Sessions {
         from: &NodeName,
         ping: &Ping,
         voters: &BTreeSet<NodeName>,
-    ) -> Pong {
+    ) -> (Pong, bool) {
         let now = shared.world.boot_now();
         let Some((part, leadership)) = leading(shared, now) else {
-            return Pong { sequence: ping.sequence, answer: Answer::NotLeader };
+            return (Pong { sequence: ping.sequence, answer: Answer::NotLeader }, false);
         };
         let (settings, known) = part.view().read(|state| (ledger_settings(state), session_of(state, from)));
+        let begins = self.ledger.is_none();
         let ledger = self.follow_term(shared, &leadership, settings, now);
-        ledger.testify(from, ping.term, ping.older_leader_heard, voters, settings, now);
+        let sooner = ledger.testify(from, ping.term, ping.older_leader_heard, voters, settings, now);
         // The leader is a witness of itself, before it promises anything.
         shared.witness.lock().unwrap_or_else(std::sync::PoisonError::into_inner).heard(leadership.term, now);
-        ledger.answer(ping, known, &leadership, settings, now)
+        (ledger.answer(ping, known, &leadership, settings, now), begins || sooner)
     }
 
     /// Proposes the end of what is overdue.
@@ -132,6 +131,19 @@ impl Sessions {
             None if shared.begins_ledger(term) => self.ledger.insert(Ledger::new(term, settings, now)),
             None => self.ledger.insert(Ledger::again(term, settings, now)),
         }
+    }
+}
+
+fn send<W: World>(shared: &Shared<W>, from: &NodeName, pong: Pong) {
+    let Some(part) = shared.part() else { return };
+    let members = part.standing().members;
+    let Some(to) = members.into_iter().map(|member| member.member).find(|member| member.name == *from) else {
+        return;
+    };
+    // A lost answer is asked for again with the next ping.
+    let Some(version) = shared.wire.version_now(&to) else { return };
+    if let Ok(datagram) = encode(version, &Notice::Pong(pong)) {
+        let _ = shared.wire.notify(&to, datagram);
     }
 }
 

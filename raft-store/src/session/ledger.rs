@@ -121,7 +121,7 @@ impl Ledger {
     }
 
     /// A voter tells when it last heard a leader older than this one. `voters` are those of a membership that has
-    /// stood for longer than any promise; give none while it has not.
+    /// stood for longer than any promise; give none while it has not. True when this brings [`Ledger::next_deadline`] closer.
     pub fn testify(
         &mut self,
         voter: &NodeName,
@@ -130,18 +130,20 @@ impl Ledger {
         voters: &BTreeSet<NodeName>,
         settings: LedgerSettings,
         now: BootTime,
-    ) {
+    ) -> bool {
         let Some(testimony) = self.testimony.as_mut().filter(|_| term == self.term && voters.contains(voter)) else {
-            return;
+            return false;
         };
         testimony.entry(voter.clone()).or_insert(now - older_leader_heard);
         let heard: Vec<_> = testimony.iter().filter(|(voter, _)| voters.contains(*voter)).collect();
         if heard.len() * 2 <= voters.len() {
-            return;
+            return false;
         }
-        if let Some(latest) = heard.into_iter().map(|(_, heard)| *heard).max() {
-            self.inherited_until = self.inherited_until.min(latest + settings.longest_hold + settings.margin());
-        }
+        let Some(latest) = heard.into_iter().map(|(_, heard)| *heard).max() else { return false };
+        let until = latest + settings.longest_hold + settings.margin();
+        let shortened = until < self.inherited_until;
+        self.inherited_until = self.inherited_until.min(until);
+        shortened
     }
 
     /// Sessions to be expired now, out of all that the applied state has. Each is named once, and again after
@@ -312,12 +314,12 @@ mod tests {
         let voters: BTreeSet<NodeName> = ["a", "b", "c"].map(NodeName::from).into();
         let mut ledger = Ledger::new(4, settings(), at(1000));
         let testify = |ledger: &mut Ledger, voter: &str, ago| {
-            ledger.testify(&voter.into(), 4, Duration::from_millis(ago), &voters, settings(), at(1000));
+            ledger.testify(&voter.into(), 4, Duration::from_millis(ago), &voters, settings(), at(1000))
         };
-        testify(&mut ledger, "b", 400);
-        testify(&mut ledger, "stranger", 400);
+        assert!(!testify(&mut ledger, "b", 400));
+        assert!(!testify(&mut ledger, "stranger", 400));
         assert_eq!(overdue(&mut ledger, 1000 + 500 + MARGIN - 1), 0, "one of three is no majority");
-        testify(&mut ledger, "c", 300);
+        assert!(testify(&mut ledger, "c", 300), "the deadline is closer now");
         assert_eq!(overdue(&mut ledger, 700 + 500 + MARGIN - 1), 0, "the latest word of the majority counts");
         assert_eq!(overdue(&mut ledger, 700 + 500 + MARGIN), 1);
     }
