@@ -4,6 +4,7 @@ use std::io::IsTerminal;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use quorumlb_actors::admin::{Admin, DEFAULT_METRICS, DEFAULT_SOCKET, Options};
@@ -21,6 +22,9 @@ use crate::output::{NO, wrong};
 
 /// The name of a cluster whose files do not give one.
 const UNNAMED: &str = "quorumlb";
+
+/// How long what still runs may take to end when the node has stopped.
+const STUCK: Duration = Duration::from_secs(1);
 
 /// How much a process that may not run in real time asks to be preferred.
 const NICE: i32 = -10;
@@ -110,10 +114,12 @@ impl Run {
         scheduling.ask();
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
         match runtime {
-            Ok(runtime) => match runtime.block_on(prepared.serve()) {
-                Ok(()) => ExitCode::SUCCESS,
-                Err(message) => no(&message),
-            },
+            Ok(runtime) => {
+                let served = runtime.block_on(prepared.serve());
+                // What hangs in the system (a dead disk or network file system) does not keep the process.
+                runtime.shutdown_timeout(STUCK);
+                served.map_or_else(|message| no(&message), |()| ExitCode::SUCCESS)
+            }
             Err(error) => no(&format!("no runtime: {error}")),
         }
     }

@@ -115,6 +115,7 @@ pub async fn restore(
     }
     fs::create_dir(&scratch).map_err(cannot(&scratch))?;
     let local = Local {
+        node: member.name.0.clone(),
         identity: Some(identity),
         cluster: cluster.to_owned(),
         last_seen_config: state.config,

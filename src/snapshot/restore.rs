@@ -90,7 +90,7 @@ fn report(restored: &Restored, member: &Member, state: &State, data: &Path) -> S
     let aside = restored.set_aside.as_ref();
     let aside = aside.map(|file| format!("the file that was there: {}\n", file.display())).unwrap_or_default();
     format!(
-        "{}: {member} as {:x}, {} services, {} owners\n{aside}start it, then the other nodes with empty data directories\n",
+        "{}: {member} as {:x}, {} services, {} owners\n{aside}start it, then the other nodes, each with raft.redb moved out of its data directory\n",
         data.display(),
         restored.identity,
         state.wanted.services.len(),

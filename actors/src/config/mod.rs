@@ -77,13 +77,27 @@ impl<W: World> ConfigDesk<W> {
         reading.look.set(me, SETTLED, ConfigMessage::Look);
     }
 
+    /// Files that were emptied, half copied or unmounted read like the wish to have nothing: what a node does not start
+    /// with, it does not go on with either.
+    fn without_this_node(&self, loaded: &Loaded) -> Option<String> {
+        let me = &self.shared.me;
+        match (&loaded.cluster, loaded.wanted.nodes.contains_key(me)) {
+            (_, true) => None,
+            (None, false) => Some("the files have no Cluster any more; were they emptied, or unmounted?".to_owned()),
+            (Some(cluster), false) => Some(format!(
+                "the Cluster {cluster} of these files has no node {me}; to take it out, edit the files of another node"
+            )),
+        }
+    }
+
     fn take(&self, loaded: Loaded, reading: &mut Reading) {
-        let wrong = loaded.has_errors();
+        let first = loaded.diagnostics.iter().find(|found| found.severity == Severity::Error);
+        let located =
+            first.map(|found| format!("{}:{}:{}: {}", found.file.display(), found.line, found.column, found.message));
+        let error = located.or_else(|| self.without_this_node(&loaded));
+        let wrong = error.is_some();
         let digest = (!wrong).then(|| loaded.digest());
         let report = render(&loaded.diagnostics);
-        let first = loaded.diagnostics.iter().find(|found| found.severity == Severity::Error);
-        let error =
-            first.map(|found| format!("{}:{}:{}: {}", found.file.display(), found.line, found.column, found.message));
         self.shared.board.update(|status| {
             status.config.path = self.shared.world.name();
             status.config.reloads += 1;

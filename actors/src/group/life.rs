@@ -113,9 +113,27 @@ async fn open<W: World>(shared: &Shared<W>) -> Life<W> {
     };
     let local = match store.local().node() {
         Ok(local) if local.left => {
-            return aside("this node has left the group for good; remove its data directory to join again".to_owned());
+            return aside("this node has left the group for good; to join again, move raft.redb out of its data directory (its pki folder stays)".to_owned());
         }
-        Ok(local) => Local { generation: local.generation + 1, cluster: shared.cluster.clone(), ..local },
+        Ok(local) if !local.node.is_empty() && local.node != shared.me.as_str() => {
+            return aside(format!(
+                "this data directory belongs to {}, and this is {}: give --data its own, or move raft.redb away",
+                local.node, shared.me
+            ));
+        }
+        Ok(local) if !local.cluster.is_empty() && local.cluster != shared.cluster => {
+            return aside(format!(
+                "this data directory belongs to cluster {}, and the files are of {}: give --data its own, or move raft.redb \
+                 away",
+                local.cluster, shared.cluster
+            ));
+        }
+        Ok(local) => Local {
+            generation: local.generation + 1,
+            cluster: shared.cluster.clone(),
+            node: shared.me.0.clone(),
+            ..local
+        },
         Err(error) => return aside(format!("the data directory cannot be read: {error}")),
     };
     if let Err(error) = store.local().set_node(&local).await {

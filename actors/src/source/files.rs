@@ -64,7 +64,8 @@ pub(super) fn read_all(paths: &[PathBuf]) -> (Vec<SourceFile>, Vec<Diagnostic>) 
         match fs::metadata(path) {
             Err(error) => reading.fail(path, format!("cannot be read: {error}")),
             Ok(meta) if meta.is_dir() => reading.folder(path, 0),
-            Ok(_) => reading.file(path),
+            Ok(meta) if meta.is_file() => reading.file(path),
+            Ok(_) => reading.fail(path, "this is neither a folder nor a regular file".to_owned()),
         }
     }
     (reading.files, reading.problems)
@@ -117,7 +118,8 @@ impl Reading {
                 entry.extension().is_some_and(|extension| EXTENSIONS.iter().any(|known| extension == *known));
             match fs::metadata(&entry) {
                 Ok(meta) if meta.is_dir() => self.folder(&entry, depth + 1),
-                Ok(_) if manifest => self.file(&entry),
+                Ok(meta) if manifest && meta.is_file() => self.file(&entry),
+                Ok(_) if manifest => self.fail(&entry, "this is no regular file".to_owned()),
                 Err(error) if manifest => self.fail(&entry, format!("cannot be read: {error}")),
                 Ok(_) | Err(_) => {}
             }

@@ -8,3 +8,6 @@ mod timing;
 
 pub use participant::{GroupError, LeaderWatch, NodeDispatcher, Participant};
 pub use standing::{MemberStanding, Role, Standing};
+
+#[cfg(test)]
+mod tests;

@@ -250,6 +250,11 @@ impl<W: Wire> Participant<W> {
         }
         let term = metrics.current_term;
         let ready = metrics.last_applied.is_some_and(|last| last.committed_leader_id().term() == term);
+        let mut voters = metrics.membership_config.voter_ids();
+        if voters.all(|voter| voter == metrics.id) {
+            // It is its own majority, and nobody else's word is waited for.
+            return Some(Leadership { term, ready, acknowledged: Some(now) });
+        }
         let age = metrics.last_quorum_acked.map(|acked| acked.elapsed());
         let acknowledged = age.filter(|age| *age < awake).map(|age| now - age);
         Some(Leadership { term, ready, acknowledged })

@@ -38,7 +38,7 @@ pub enum OpenError {
     },
     /// The file is not what was written to it.
     #[error(
-        "{} is damaged: {message}; if the disk is sound, remove the data directory and let the node join again as a new \
+        "{} is damaged: {message}; if the disk is sound, move the file away and let the node join again as a new \
          member",
         file.display()
     )]

@@ -17,6 +17,8 @@ pub struct Local {
     pub identity: Option<RaftId>,
     /// The cluster that it belongs to; empty before it belongs to one.
     pub cluster: String,
+    /// The node that it belongs to; empty before it belongs to one.
+    pub node: String,
     /// How often this data directory was started: grows with each start.
     pub generation: u64,
     /// The configuration that it last proposed or saw stand.

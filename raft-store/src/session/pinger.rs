@@ -136,7 +136,9 @@ impl Pinger {
                 outputs.extend(self.close());
                 outputs.push(PingerOutput::OpenSession);
             }
-            Answer::Valid { .. } | Answer::NotLeader | Answer::NotFresh => {}
+            // Soon it may be: a leader that has just been elected waits for those whom it knows from before.
+            Answer::NotLeader | Answer::NotFresh => self.next_tick = self.next_tick.min(now + self.interval / 5),
+            Answer::Valid { .. } => {}
         }
         outputs
     }
