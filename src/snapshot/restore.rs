@@ -17,7 +17,7 @@ use crate::output::{NO, print, wrong};
 
 /// Make a node's data directory from a saved state, when a majority of the voters is lost for good.
 ///
-/// The node starts as the only member of a new group; all others are started with empty data directories and join it.
+/// The node starts as the only member of a new group; all others are started without a `raft.redb` and join it.
 /// Stop every node of the old group first: two groups would answer for the same addresses.
 #[derive(Debug, Args)]
 #[command(after_help = "Example, on one node, with quorumlb stopped on all of them:\n  \
