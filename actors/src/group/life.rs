@@ -139,6 +139,7 @@ async fn open<W: World>(shared: &Shared<W>) -> Life<W> {
     if let Err(error) = store.local().set_node(&local).await {
         return aside(format!("the data directory cannot be written: {error}"));
     }
+    shared.dispatcher.know_disk(local.identity.map_or(OwnDisk::Empty, OwnDisk::Holds));
     shared.board.update(|status| {
         status.disk = store.health().current();
         status.phase = Phase::Bootstrapping("looking for the group".to_owned());
@@ -197,6 +198,7 @@ impl Seeking {
             me.send(GroupMessage::Failed(format!("the data directory cannot be written: {error}"))).or_lost();
             return Life::Seeking(self);
         }
+        shared.dispatcher.know_disk(OwnDisk::Holds(id));
         tracing::info!(id = format!("{id:x}"), founds = founding.is_some(), "this node has an identity");
         self.run(shared, me, id, founding).await
     }

@@ -57,6 +57,8 @@ def back(members, text):
 
 def leader_dies(members):
     """The leader, and then it comes back."""
+    members.wait("three voters", lambda: sum(
+        row["voter"] for row in (members.get("raft") or {"members": []})["members"]) == 3)
     leader = members.leader()
     members.kill(leader)
     members.wait("another leader", lambda: members.leader() not in (None, leader))

@@ -12,7 +12,7 @@ use openraft::storage::RaftStateMachine;
 
 use super::snapshot::{Assembly, Received};
 use super::{JoinAnswer, ProposeAnswer, RaftAnswer, RaftCall, Refusal, Request, Response, Service, SnapshotPart};
-use crate::bootstrap::{Answer, belongs, founding_id};
+use crate::bootstrap::{Answer, Disk, belongs, founding_id};
 use crate::codec::{self, Kind, WIRE_VERSION};
 use crate::machine::{Command, Proposal};
 use crate::model::NodeName;
@@ -23,6 +23,8 @@ pub struct Dispatcher<SM: RaftStateMachine<TypeConfig, SnapshotData = Vec<u8>>> 
     cluster: String,
     founders: Mutex<BTreeSet<Member>>,
     raft: Mutex<Option<Raft<TypeConfig, SM>>>,
+    /// What this node's disk holds; `None` until it has been read.
+    disk: Mutex<Option<Disk>>,
     arriving: Mutex<Assembly>,
     hooks: Box<dyn Hooks>,
 }
@@ -49,6 +51,7 @@ impl<SM: RaftStateMachine<TypeConfig, SnapshotData = Vec<u8>>> Dispatcher<SM> {
             cluster: cluster.into(),
             founders: Mutex::new(founders),
             raft: Mutex::new(None),
+            disk: Mutex::new(None),
             arriving: Mutex::new(Assembly::default()),
             hooks: Box::new(hooks),
         })
@@ -57,6 +60,12 @@ impl<SM: RaftStateMachine<TypeConfig, SnapshotData = Vec<u8>>> Dispatcher<SM> {
     /// The configuration names other founders now.
     pub fn set_founders(&self, founders: BTreeSet<Member>) {
         *self.founders.lock().unwrap_or_else(PoisonError::into_inner) = founders;
+    }
+
+    /// The disk has been read, or an identity was written to it. Before, a node that asks whether there is a group gets no
+    /// answer: this one may hold it and not know yet.
+    pub fn know_disk(&self, disk: Disk) {
+        *self.disk.lock().unwrap_or_else(PoisonError::into_inner) = Some(disk);
     }
 
     /// From now on this node has an identity; or, with `None`, it is stopping.
@@ -72,25 +81,30 @@ impl<SM: RaftStateMachine<TypeConfig, SnapshotData = Vec<u8>>> Dispatcher<SM> {
     pub async fn handle(&self, from: NodeName, request: Request) -> Response {
         let raft = self.raft();
         if let Request::Hello = request {
-            return Response::Hello(self.hello(raft.as_ref()));
+            return self.hello(raft.as_ref());
         }
         let Some(raft) = raft else { return Response::Refused(Refusal::NoIdentity) };
         let answer = match request {
             Request::Raft { from: id, to, call } => self.raft_call(&raft, &from, id, to, call).await,
             Request::Propose(proposal) => propose(&raft, &from, proposal).await,
             Request::Join { id, member } => self.join(&raft, &from, id, member).await,
-            Request::Hello => Ok(Response::Hello(self.hello(Some(&raft)))),
+            Request::Hello => Ok(self.hello(Some(&raft))),
         };
         answer.unwrap_or_else(Response::Refused)
     }
 
-    fn hello(&self, raft: Option<&Raft<TypeConfig, SM>>) -> Answer {
+    fn hello(&self, raft: Option<&Raft<TypeConfig, SM>>) -> Response {
         let cluster = self.cluster.clone();
-        if raft.is_some_and(|raft| self.has_a_group(raft)) {
-            return Answer::Exists { cluster };
+        let disk = *self.disk.lock().unwrap_or_else(PoisonError::into_inner);
+        match (raft, disk) {
+            (Some(raft), _) if self.has_a_group(raft) => Response::Hello(Answer::Exists { cluster }),
+            // Whether it holds a group shows when Raft runs.
+            (None, None | Some(Disk::Holds(_))) => Response::Refused(Refusal::NoIdentity),
+            (Some(_), _) | (None, Some(Disk::Empty)) => {
+                let founders = self.founders.lock().unwrap_or_else(PoisonError::into_inner).clone();
+                Response::Hello(Answer::NoGroup { cluster, founders })
+            }
         }
-        let founders = self.founders.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        Answer::NoGroup { cluster, founders }
     }
 
     /// Whether a group is known to exist. Entry 0 is what a founder writes by itself; anything after it comes from a leader
