@@ -78,6 +78,10 @@ class Etcd:
             f"Content-Length: {len(body)}\r\n\r\n{body}"
         ).encode()
 
+    def pids(self):
+        """Of its members."""
+        return [process.pid for process in self._processes.values()]
+
     def kill(self, name):
         """SIGKILL."""
         self._processes[name].kill()

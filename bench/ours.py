@@ -18,6 +18,13 @@ kind: L2Policy
 metadata: {name: bench}
 spec: {interfaces: [net0]}
 """
+# Each service that is written gets an address of it.
+_WIDE_POOL = """\
+apiVersion: quorumlb.io/v1alpha1
+kind: IPPool
+metadata: {name: wide}
+spec: {addresses: ["100.64.0.0/10"]}
+"""
 _SERVICE = """\
 ---
 apiVersion: quorumlb.io/v1alpha1
@@ -104,6 +111,7 @@ class Writers:
             # Like the peer: three members and their client share the same few CPUs here, and none is to starve another.
             node.options = ("--scheduling", "normal")
         self._group = group.Group(nodes, folder, group.cluster_manifest(nodes))
+        self._group.add_manifest("pool.yaml", _WIDE_POOL)
 
     def start(self, *names):
         """Starts these members, with what they had on disk, or all."""
@@ -119,6 +127,10 @@ class Writers:
         return str(self._group.socket(name))
 
     write = staticmethod(proposal)
+
+    def pids(self):
+        """Of its members."""
+        return [node.process.pid for node in self._group.nodes.values()]
 
     def kill(self, name):
         """SIGKILL."""

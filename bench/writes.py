@@ -12,6 +12,7 @@ import statistics
 import time
 
 import etcd
+import footprint
 import ours
 import table
 from load import closed_loop, first_success
@@ -71,12 +72,19 @@ def throughput(folder, rounds, with_ours):
             for clients in CLIENTS:
                 for contender, namespace in listed:
                     leader, _ = contender.settle()
+                    before = processor_seconds(contender)
                     result = closed_loop(namespace, contender, leader, clients, SECONDS, numbers.take(10_000_000))
+                    result["processor"] = processor_seconds(contender) - before
                     results.setdefault((clients, contender.name), []).append(result)
                     print(f"throughput: run {number} of {rounds}, {contender.name}, {clients} clients: "
                           f"{result['writes'] / result['seconds']:.0f} writes/s", flush=True)
     report_throughput(results)
     return all(run["failures"] == 0 and run["writes"] > 0 for runs in results.values() for run in runs)
+
+
+def processor_seconds(contender):
+    """What a contender's members have used of processor time until now."""
+    return sum(footprint.usage(pid)[0] for pid in contender.pids())
 
 
 def report_throughput(results):
@@ -85,13 +93,14 @@ def report_throughput(results):
     rows = []
     for (clients, name), runs in sorted(results.items()):
         p50, p99 = (statistics.median(run[quantile] for run in runs) / 1000 for quantile in ("p50_us", "p99_us"))
+        processor = statistics.median(1e6 * run["processor"] / max(run["writes"], 1) for run in runs)
         rows.append([
-            name, clients, f"{rate[clients, name]:.0f}", f"{p50:.2f}", f"{p99:.2f}",
+            name, clients, f"{rate[clients, name]:.0f}", f"{processor:.0f}", f"{p50:.2f}", f"{p99:.2f}",
             f"{max(run['max_us'] for run in runs) / 1000:.1f}", sum(run["failures"] for run in runs),
             f"{rate[clients, name] / max(rate[clients, 'etcd'], 1e-9):.2f}",
         ])
     print(f"\nDurable writes through three members, fsync on ({etcd.version()}):\n")
-    table.show(["contender", "clients", "writes/s", "p50 ms", "p99 ms", "max ms", "failed", "times etcd"], rows)
+    table.show(["contender", "clients", "writes/s", "processor us/write", "p50 ms", "p99 ms", "max ms", "failed", "times etcd"], rows)
 
 
 def leader_death(folder, rounds, with_ours):
