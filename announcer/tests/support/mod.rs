@@ -95,7 +95,8 @@ impl Segment {
         result
     }
 
-    fn net(&self) -> String {
+    /// How `nsenter` finds the peer's namespace.
+    pub fn net(&self) -> String {
         format!("--net=/proc/{}/fd/{}", std::process::id(), self.peers.as_raw_fd())
     }
 }
