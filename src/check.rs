@@ -11,7 +11,7 @@ use crate::output::{Format, WRONG, print, structured, wrong};
 /// Tell whether manifests are valid: every problem of all files in one go, each with its place.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  quorumlb check manifests/ nodes.yaml\n\n\
-    Exit status: 0 valid (there may be warnings), 2 not valid.")]
+    Exit status: 0 valid (there may be warnings), 2 not valid, or nothing to check.")]
 pub struct Check {
     /// Files, or folders with *.yaml, *.yml and *.json.
     #[arg(required = true)]
@@ -31,11 +31,19 @@ impl Check {
             },
             Format::Table => print(&format!("{}{}\n", source::render(&loaded.diagnostics), summary(&loaded))),
         }
-        if loaded.has_errors() { ExitCode::from(WRONG) } else { ExitCode::SUCCESS }
+        if loaded.has_errors() || nothing(&loaded) { ExitCode::from(WRONG) } else { ExitCode::SUCCESS }
     }
 }
 
+/// Most likely the wrong path was given, or the files have another ending.
+fn nothing(loaded: &Loaded) -> bool {
+    loaded.documents == 0 && !loaded.has_errors()
+}
+
 fn summary(loaded: &Loaded) -> String {
+    if nothing(loaded) {
+        return "nothing to check: there is no manifest (of a folder, *.yaml, *.yml and *.json are read)".to_owned();
+    }
     let (verdict, wanted) = (if loaded.has_errors() { "not valid" } else { "valid" }, &loaded.wanted);
     format!(
         "{verdict}: {} nodes, {} pools, {} L2 policies, {} services",

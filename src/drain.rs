@@ -14,12 +14,17 @@ use crate::output::{no, note, print};
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
 
 /// Relieve a node of all its addresses, and wait until it owns none. It keeps its vote and its place in the group.
+///
+/// A node that alone may answer for an address is not drained without --force.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  quorumlb drain node3          work on it, and then:\n  quorumlb undrain node3\n\n\
     Exit status: 0 it owns nothing, 1 refused, no such node, or the time was up, 2 wrong usage.")]
 pub struct Drain {
     /// The node's name.
     node: String,
+    /// Also when no other node may answer for an address of it: then nobody does.
+    #[arg(long)]
+    force: bool,
     #[command(flatten)]
     waiting: Waiting,
     #[command(flatten)]
@@ -42,7 +47,7 @@ pub struct Waiting {
     /// Return as soon as the group knows.
     #[arg(long)]
     pub no_wait: bool,
-    /// Wait no longer than this.
+    /// Wait no longer than this for it to be done. What was begun goes on.
     #[arg(long, value_name = "SPAN", default_value = "5m", value_parser = humantime::parse_duration)]
     pub timeout: Duration,
 }
@@ -55,7 +60,7 @@ impl Drain {
     async fn drain(self) -> Result<ExitCode, Failure> {
         let node = &self.node;
         let deadline = Instant::now() + self.waiting.timeout;
-        self.client.post(&format!("/v1/nodes/{}/drain", encoded(node)), true).await?;
+        self.client.post(&format!("/v1/nodes/{}/drain?force={}", encoded(node), self.force), true).await?;
         if self.waiting.no_wait {
             print(&format!("{node} is draining\n"));
             return Ok(ExitCode::SUCCESS);
@@ -77,8 +82,8 @@ impl Drain {
             }
             progress.tell(node, owned);
             if Instant::now() >= deadline {
-                let help = "it stays draining; look at 'quorumlb get owners' for why (is any other node eligible?)";
-                return Ok(no(format!("the time is up, and {node} still owns {owned} addresses; {help}")));
+                let help = "it stays draining: 'quorumlb get owners' tells why, 'quorumlb undrain' takes it back";
+                return Ok(no(format!("the time is up, and {node} still owns {}; {help}", addresses(owned))));
             }
             sleep(LOOK_AGAIN).await;
         }
@@ -88,8 +93,11 @@ impl Drain {
 impl Undrain {
     pub fn run(self) -> ExitCode {
         client::run(async move {
+            // Of a node that is not known the answer tells.
+            let before = row(&self.client, &self.node).await.ok();
             self.client.post(&format!("/v1/nodes/{}/undrain", encoded(&self.node)), true).await?;
-            print(&format!("{} serves again\n", self.node));
+            let drained = before.is_none_or(|row| row["draining"] == true);
+            print(&format!("{} {}\n", self.node, if drained { "serves again" } else { "was not drained" }));
             Ok(ExitCode::SUCCESS)
         })
     }
@@ -105,9 +113,13 @@ impl Progress {
     pub fn tell(&mut self, node: &str, owned: u64) {
         if self.told != Some(owned) {
             self.told = Some(owned);
-            note(format!("{node} still owns {owned} addresses"));
+            note(format!("{node} still owns {}", addresses(owned)));
         }
     }
+}
+
+fn addresses(count: u64) -> String {
+    format!("{count} {}", if count == 1 { "address" } else { "addresses" })
 }
 
 /// What is known of a node.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::Args;
 use http_body_util::BodyExt;
-use quorumlb_raft_store::machine::{Event, Record};
+use quorumlb_raft_store::machine::{Event, Listed, Record};
 use serde_json::Value;
 use time::OffsetDateTime;
 use tokio::time::sleep;
@@ -121,12 +121,22 @@ fn line(value: &Value) -> String {
     format!("{} {:>8} {}", moment(record.at_ms), record.index, told(&record.event))
 }
 
-fn moment(at_ms: u64) -> String {
+/// A moment of the wall clock, in UTC.
+pub fn moment(at_ms: u64) -> String {
     let Ok(at) = OffsetDateTime::from_unix_timestamp_nanos(i128::from(at_ms) * 1_000_000) else {
         return at_ms.to_string();
     };
     let (date, time) = (at.date(), at.time());
     format!("{date}T{:02}:{:02}:{:02}.{:03}Z", time.hour(), time.minute(), time.second(), time.millisecond())
+}
+
+/// A number, and the names of the first few.
+fn listed(of: &Listed) -> String {
+    let more = if of.count as usize > of.names.len() { ", ..." } else { "" };
+    match of.names.is_empty() {
+        true => of.count.to_string(),
+        false => format!("{} ({}{more})", of.count, of.names.join(", ")),
+    }
 }
 
 fn told(event: &Event) -> String {
@@ -135,6 +145,11 @@ fn told(event: &Event) -> String {
         false => all.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
     };
     match event {
+        Event::Replaced { digest, before, by, removed, changed, added } => format!(
+            "configuration {digest} of {by}'s files replaces {before}: removes {}, changes {}, adds {added}",
+            listed(removed),
+            listed(changed)
+        ),
         Event::Configured { digest, by } => format!("configuration {digest} of {by}'s files is in force"),
         Event::Allocated { service, addresses, before } => {
             format!("service {service} has {} (before: {})", list(addresses), list(before))
@@ -150,7 +165,9 @@ fn told(event: &Event) -> String {
         }
         Event::Unowned { address, from, message } => format!("{address} has no owner after {from}: {message}"),
         Event::SessionOpened { node, session } => format!("{node} has session {}", session.0),
-        Event::SessionExpired { node, session } => format!("{node} was not heard from: session {} is over", session.0),
+        Event::SessionExpired { node, session } => {
+            format!("{node} was not confirmed in time: its session {} is over", session.0)
+        }
         Event::SessionClosed { node } => format!("{node} handed over and stopped"),
         Event::Drained { node, on: true } => format!("{node} is draining"),
         Event::Drained { node, on: false } => format!("{node} serves again"),

@@ -26,7 +26,7 @@ pub struct Init {
     #[arg(long)]
     dir: PathBuf,
     /// The cluster's name.
-    #[arg(long)]
+    #[arg(long, value_parser = clap::builder::NonEmptyStringValueParser::new())]
     cluster: String,
     /// For how many days.
     #[arg(long, default_value_t = 3650, value_parser = clap::value_parser!(u32).range(1..=36_500))]

@@ -1,21 +1,23 @@
 //! `quorumlb plan`: what would be decided, offline.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read, Write};
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
 use quorumlb_actors::source::{self, Loaded, Severity};
-use quorumlb_raft_store::plan::{Plan, Warning, plan_for};
+use quorumlb_raft_store::plan::{Advertisement, Plan, Warning, plan_for};
 
 use crate::output::{NO, WRONG, print, table, wrong};
 
 /// The largest earlier plan that is read.
 const MAX_PLAN_BYTES: u64 = 256 << 20;
 
-/// Print what would be decided for manifests: addresses, owners, what is pending and why. Nothing is changed and nothing
-/// is asked over the network; the same code decides in a running group.
+/// Print what would be decided for manifests: addresses, owners, what each node tells its BGP routers, what is pending and
+/// why. Nothing is changed and nothing is asked over the network; the same code decides in a running group.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  quorumlb plan manifests/ nodes.yaml\n  \
     quorumlb plan manifests/ -o json > before.json\n  \
@@ -44,7 +46,8 @@ impl PlanCommand {
         };
         let mut loaded = source::load(&self.paths);
         if loaded.has_errors() {
-            let _ = io::stderr().write_all(source::render(&loaded.diagnostics).as_bytes());
+            let report = source::render(&loaded.diagnostics);
+            let _ = writeln!(io::stderr(), "{report}no plan: the input is not valid");
             return ExitCode::from(WRONG);
         }
         let (mut plan, state) = plan_for(std::mem::take(&mut loaded.wanted), from.as_ref());
@@ -91,27 +94,53 @@ fn input_warnings(loaded: &Loaded) -> impl Iterator<Item = Warning> {
     })
 }
 
+/// Why no node answers for an address. That no policy speaks for it is no warning, since BGP may tell of it.
+fn why_nobody(plan: &Plan, address: IpAddr) -> String {
+    let object = address.to_string();
+    let why = plan.warnings.iter().filter(|warning| warning.object == object);
+    let mut why = why.filter_map(|warning| warning.message.strip_prefix("no node may answer for it: "));
+    why.next().unwrap_or("no L2 policy speaks for the address").to_owned()
+}
+
 fn for_people(plan: &Plan) -> String {
-    let addresses = |list: &[std::net::IpAddr]| list.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    let addresses = |list: &[IpAddr]| list.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
     let allocations = plan.allocations.iter();
     let mut text = table(
         &["SERVICE", "ADDRESSES", "POOLS"],
         allocations.map(|of| vec![of.service.clone(), addresses(&of.addresses), of.pools.join(", ")]).collect(),
         "No service gets an address.",
     );
-    let owners = plan.owners.iter();
+    let owned = plan
+        .owners
+        .iter()
+        .map(|of| (of.address, vec![of.node.clone(), of.interfaces.join(", "), of.epoch.to_string(), String::new()]));
+    let mut rows: BTreeMap<IpAddr, Vec<String>> = owned.collect();
+    for address in plan.allocations.iter().flat_map(|of| &of.addresses) {
+        let nobody = || vec!["nobody".to_owned(), String::new(), String::new(), why_nobody(plan, *address)];
+        rows.entry(*address).or_insert_with(nobody);
+    }
+    let rows = rows.into_iter().map(|(address, cells)| [vec![address.to_string()], cells].concat()).collect();
     text += "\n";
-    text += &table(
-        &["ADDRESS", "OWNER", "INTERFACES", "EPOCH"],
-        owners
-            .map(|of| vec![of.address.to_string(), of.node.clone(), of.interfaces.join(", "), of.epoch.to_string()])
-            .collect(),
-        "No node answers for an address.",
-    );
+    text += &table(&["ADDRESS", "OWNER", "INTERFACES", "EPOCH", "WHY"], rows, "No address is given out.");
+    if !plan.advertisements.is_empty() {
+        text += "\n";
+        text += &table(
+            &["NODE", "PEER", "PREFIX", "LOCAL-PREF", "COMMUNITIES"],
+            plan.advertisements.iter().map(advertisement).collect(),
+            "",
+        );
+    }
     if !plan.pending.is_empty() {
         let rows = plan.pending.iter().map(|of| vec![of.service.clone(), of.reason.clone(), of.message.clone()]);
         text += "\n";
         text += &table(&["PENDING", "REASON", "MESSAGE"], rows.collect(), "");
+    }
+    if !plan.lost.is_empty() {
+        let now = |of: &[IpAddr]| if of.is_empty() { "nothing".to_owned() } else { addresses(of) };
+        let rows =
+            plan.lost.iter().map(|of| vec![of.service.clone(), addresses(&of.addresses), now(&of.now), of.why.clone()]);
+        text += "\n";
+        text += &table(&["LOSES", "ADDRESSES", "GETS", "WHY"], rows.collect(), "");
     }
     if !plan.moves.is_empty() {
         let to = |to: &Option<String>| to.clone().unwrap_or_else(|| "nobody".to_owned());
@@ -131,4 +160,9 @@ fn for_people(plan: &Plan) -> String {
         text += &format!("warning: {}: {}\n", warning.object, warning.message);
     }
     text
+}
+
+fn advertisement(told: &Advertisement) -> Vec<String> {
+    let local_pref = told.local_pref.map(|local_pref| local_pref.to_string()).unwrap_or_default();
+    vec![told.node.clone(), told.peer.clone(), told.prefix.clone(), local_pref, told.communities.join(" ")]
 }

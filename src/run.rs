@@ -11,6 +11,7 @@ use quorumlb_actors::admin::{Admin, DEFAULT_METRICS, DEFAULT_SOCKET, Options};
 use quorumlb_actors::linux::{Linux, LinuxOptions, prefer_realtime};
 use quorumlb_actors::node::{Known, Node, NodeOptions};
 use quorumlb_actors::source::{self, Loaded};
+use quorumlb_raft_store::log::{is_free, make_directory};
 use quorumlb_raft_store::model::NodeName;
 use quorumlb_raft_store::net::quic::DEFAULT_PORT;
 use quorumlb_raft_store::pki::{AUTHORITY_CERTIFICATE, Identity};
@@ -132,12 +133,14 @@ impl Run {
         }
         let name = self.name()?;
         let listen = self.listen(&name, &loaded)?;
-        std::fs::create_dir_all(&self.data).map_err(|error| Failed::No(format!("{}: {error}", self.data.display())))?;
         let identity = self.identity(&name)?;
+        // Only now: a start that fails before leaves nothing behind.
+        make_directory(&self.data).map_err(|error| Failed::No(format!("{}: {error}", self.data.display())))?;
+        is_free(&self.data).map_err(|error| Failed::No(format!("{error}; is quorumlb running already?")))?;
         let options = NodeOptions {
             name,
             cluster: loaded.cluster.unwrap_or_else(|| UNNAMED.to_owned()),
-            known: Known { nodes: loaded.wanted.nodes, settings: loaded.wanted.settings },
+            known: Known { nodes: loaded.wanted.nodes, settings: loaded.wanted.settings, secrets: loaded.secrets },
         };
         let metrics = self.metrics.map_or(Some(DEFAULT_METRICS), |metrics| metrics.0);
         let world = LinuxOptions { config: self.config, data: self.data, listen, identity };
@@ -178,6 +181,10 @@ impl Run {
         let pki = self.pki.clone().unwrap_or_else(|| self.data.join("pki"));
         let file = |ending: &str| pki.join(format!("{name}.{ending}"));
         let (authority, certificate, key) = (pki.join(AUTHORITY_CERTIFICATE), file("crt"), file("key"));
+        if self.data.is_file() {
+            let message = format!("--data {} is a file; the data directory is a folder", self.data.display());
+            return Err(Failed::Wrong(message));
+        }
         if !certificate.exists() {
             return Err(Failed::Wrong(missing(&certificate, name, &pki)));
         }
@@ -239,7 +246,7 @@ fn no(message: &str) -> ExitCode {
 
 fn log_to_stderr(json: bool) {
     let filter = EnvFilter::try_from_env("QUORUMLB_LOG")
-        .unwrap_or_else(|_| EnvFilter::new("info,openraft=error,quinn=warn,rustls=warn"));
+        .unwrap_or_else(|_| EnvFilter::new("info,openraft=error,quinn=warn,ractor=warn,rustls=warn"));
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     // Colours are for people; a journal or a file keeps the text alone.
     let log = log.with_ansi(std::io::stderr().is_terminal());

@@ -6,6 +6,7 @@ use clap::Args;
 use serde_json::Value;
 
 use crate::client::{self, Client, Failure};
+use crate::events::moment;
 use crate::output::{Format, print, structured};
 use crate::tables;
 
@@ -32,12 +33,23 @@ impl Status {
     }
 }
 
+/// Whom the node trusts, to be compared between nodes, and until when others take its certificate.
+fn credentials(report: &Value) -> String {
+    let authorities = report["authorities"].as_array().into_iter().flatten().filter_map(Value::as_str);
+    let mut text: String = authorities.map(|print| format!("authority   SHA-256 {print}\n")).collect();
+    if let Some(until) = report["certificate_until_ms"].as_u64() {
+        text += &format!("certificate until {}\n", moment(until));
+    }
+    text
+}
+
 fn for_people(report: &Value) -> String {
-    let mut text = tables::raft(&report["raft"]);
+    let unconfirmed = tables::unconfirmed(&report["raft"]["session"]);
+    let mut text = unconfirmed + &credentials(report) + &tables::raft(&report["raft"]);
     if let Some(group) = report["group"].as_object() {
         let of = |name: &str| group.get(name).cloned().unwrap_or_default();
         text += &format!(
-            "\n{} of {} nodes live, {} services ({} pending), {} addresses with an owner\n",
+            "\nnodes       {} of {} live\nservices    {}, of which {} pending\nowned       {} addresses\n",
             of("live"),
             of("nodes"),
             of("services"),

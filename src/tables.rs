@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::events::moment;
 use crate::output::table;
 
 /// A column: its header, and its cell of a row.
@@ -39,7 +40,11 @@ fn columns(what: &str) -> &'static [Column] {
         "nodes" => &[
             ("NODE", |row| text(&row["name"])),
             ("SESSION", |row| text(&row["session"])),
-            ("RAFT", |row| format!("{}{}", text(&row["raft"]), if row["leader"] == true { ", leads" } else { "" })),
+            ("RAFT", |row| {
+                let leads = if row["leader"] == true { ", leads" } else { "" };
+                let silent = if row["leader_silent"] == true { ", does not answer" } else { "" };
+                format!("{}{leads}{silent}", text(&row["raft"]))
+            }),
             ("OWNED", |row| text(&row["owned"])),
             ("ADDRESS", |row| text(&row["address"])),
             ("VERSION", |row| text(&row["version"])),
@@ -73,13 +78,35 @@ fn columns(what: &str) -> &'static [Column] {
         "bgp" => &[
             ("NODE", |row| text(&row["node"])),
             ("PEER", |row| text(&row["peer"])),
+            ("ROUTER", |row| text(&row["router"])),
+            ("AS", |row| text(&row["remote_asn"])),
             ("STATE", |row| text(&row["state"])),
+            ("UP", |row| row["up_seconds"].as_u64().map(lasting).unwrap_or_default()),
+            ("ROUTES", |row| text(&row["routes"])),
+            ("BFD", |row| text(&row["bfd"])),
+            ("LAST ERROR", last_error),
         ],
         _ => &[
             ("NODE", |row| text(&row["node"])),
             ("PEER", |row| text(&row["peer"])),
             ("PREFIX", |row| text(&row["prefix"])),
+            ("LOCAL-PREF", |row| text(&row["localPref"])),
+            ("COMMUNITIES", |row| joined(&row["communities"])),
+            ("TOLD", |row| if row["told"].as_bool() == Some(true) { "yes" } else { "no" }.to_owned()),
+            ("WHY", |row| text(&row["why"])),
         ],
+    }
+}
+
+fn lasting(seconds: u64) -> String {
+    humantime::format_duration(std::time::Duration::from_secs(seconds)).to_string()
+}
+
+fn last_error(row: &Value) -> String {
+    let error = text(&row["last_error"]);
+    match row["last_error_seconds_ago"].as_u64() {
+        Some(ago) => format!("{error} ({} ago)", lasting(ago)),
+        None => error,
     }
 }
 
@@ -99,6 +126,23 @@ pub fn service(row: &Value) -> String {
     text_of
 }
 
+/// What stands above everything that a node tells of the group while no quorum confirms it.
+pub fn unconfirmed(session: &Value) -> String {
+    if !session["valid_for_ms"].is_null() {
+        return String::new();
+    }
+    let since = session["confirmed_ms"].as_u64().map_or_else(|| "it started".to_owned(), moment);
+    format!("Not confirmed by a quorum since {since}: this is what the node last knew.\n\n")
+}
+
+/// The configuration in force: its objects by name.
+pub fn config(report: &Value) -> String {
+    let rows = items(&report["objects"]).iter().map(|of| vec![text(&of["name"]), text(&of["source"])]).collect();
+    let digest = or(&report["digest"], "none is complete yet");
+    format!("configuration {digest} (-o yaml tells what the objects say)\n\n")
+        + &table(&["OBJECT", "SOURCE"], rows, "It is empty.")
+}
+
 /// The place in the Raft group.
 pub fn raft(report: &Value) -> String {
     let mut out = String::new();
@@ -109,7 +153,9 @@ pub fn raft(report: &Value) -> String {
     };
     let with = |value: &Value, why: &Value| format!("{} {}", text(value), text(why)).trim().to_owned();
     line("node", text(&report["node"]));
-    line("leader", or(&report["leader"], "nobody"));
+    let silent = report["leader_silent_ms"].as_u64();
+    let silent = silent.map(|ms| format!(", which has not answered for {} s", ms / 1000)).unwrap_or_default();
+    line("leader", format!("{}{silent}", or(&report["leader"], "nobody")));
     line("role", with(&report["role"], &report["role_why"]));
     line("term", text(&report["term"]));
     line("phase", with(&report["phase"], &report["phase_why"]));
@@ -143,8 +189,14 @@ pub fn raft(report: &Value) -> String {
             text(&member["lag"]),
         ]
     };
-    let rows = items(&report["members"]).iter().map(row).collect();
-    out + "\n" + &table(&["MEMBER", "ID", "ADDRESS", "PART", "SILENT", "LAG"], rows, "No members.")
+    let rows: Vec<_> = items(&report["members"]).iter().map(row).collect();
+    let hint = match report["leader"].as_str() {
+        Some(leader) if report["leader"] != report["node"] && !rows.is_empty() => {
+            format!("SILENT and LAG are known on the leader alone: ask on {leader}.\n")
+        }
+        _ => String::new(),
+    };
+    out + "\n" + &table(&["MEMBER", "ID", "ADDRESS", "PART", "SILENT", "LAG"], rows, "No members.") + &hint
 }
 
 fn owners_of(row: &Value) -> String {

@@ -91,16 +91,24 @@ async fn an_operator_finds_out_why() {
     let yaml = out(&side.run(&["get", "services", "web", "-o", "yaml"]).await);
     assert!(yaml.contains("\n  service: default/web\n"), "{yaml}");
     let status = out(&side.run(&["status"]).await);
+    assert!(status.contains("\nnodes       2 of 3 live\nservices    3, of which 1 pending\n"), "{status}");
+    let two = side.json(&["get", "raft", "node2", "-o", "json"]).await;
+    assert_eq!(two["members"].as_array().map(Vec::len), Some(1), "a name is not passed over");
     assert!(status.contains("leader      node1") && status.contains("- node node3 has no session"), "{status}");
     let bgp = side.run(&["get", "bgp"]).await;
-    assert_eq!((out(&bgp), bgp.status.code()), ("No BGP sessions.\n".into(), Some(0)));
-    assert!(err(&bgp).contains("BGP sessions are not announced by this release"));
+    let row = " node1  leaf   10.0.5.1  65005  Established  1m 15s  2       Up, 150 ms  the peer closed the connection (1m 20s ago)";
+    assert!(out(&bgp).lines().any(|line| line == row) && bgp.status.success(), "{}", out(&bgp));
 }
 
 #[tokio::test]
 async fn no_is_one_and_nonsense_is_two() {
     let side = side();
-    for arguments in [&["get", "services", "nothing"][..], &["get", "nodes", "node9"], &["drain", "node9"]] {
+    for arguments in [
+        &["get", "services", "nothing"][..],
+        &["get", "nodes", "node9"],
+        &["get", "raft", "node9"],
+        &["drain", "node9"],
+    ] {
         let output = side.run(arguments).await;
         assert_eq!(output.status.code(), Some(1), "{arguments:?}");
         assert!(err(&output).starts_with("error: "), "{}", err(&output));
@@ -129,12 +137,68 @@ async fn draining_waits_until_nothing_is_owned() {
     });
     let drained = side.run(&["drain", "node1"]).await;
     assert_eq!((out(&drained), drained.status.code()), ("node1 is drained\n".into(), Some(0)));
-    assert!(err(&drained).contains("node1 still owns 1 addresses"), "{}", err(&drained));
+    assert!(err(&drained).contains("node1 still owns 1 address\n"), "{}", err(&drained));
     assert_eq!(out(&side.run(&["undrain", "node1"]).await), "node1 serves again\n");
+    assert_eq!(out(&side.run(&["undrain", "node1"]).await), "node1 was not drained\n");
     assert_eq!(out(&side.run(&["drain", "node2", "--no-wait"]).await), "node2 is draining\n");
     let late = side.run(&["drain", "node2", "--timeout", "1s"]).await;
     assert_eq!(late.status.code(), Some(1));
-    assert!(err(&late).contains("still owns 1 addresses; it stays draining"), "{}", err(&late));
+    assert!(err(&late).contains("still owns 1 address; it stays draining: "), "{}", err(&late));
+}
+
+#[tokio::test]
+async fn the_last_that_may_answer_is_not_drained_unasked() {
+    let side = side();
+    side.desk.apply(Command::Drain { node: "node2".into(), on: true });
+    let refused = side.run(&["drain", "node1"]).await;
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(err(&refused).contains("no other node may answer for 10.0.5.101 (default/web)"), "{}", err(&refused));
+    assert!(!side.desk.group.view().read(|state| state.members[&NodeName::from("node1")].draining));
+    assert_eq!(out(&side.run(&["drain", "node1", "--force", "--no-wait"]).await), "node1 is draining\n");
+    assert_eq!(out(&side.run(&["drain", "node1", "--no-wait"]).await), "node1 is draining\n", "it is asked for once");
+}
+
+#[tokio::test]
+async fn without_a_quorum_the_tables_say_that_they_are_old() {
+    let side = side();
+    assert_eq!(side.json(&["get", "owners", "-o", "json"]).await[0]["confirmed"], true);
+    side.desk.board.update(|status| status.session.valid_for = None);
+    let head = "Not confirmed by a quorum since 2023-11-14T22:13:20.500Z: this is what the node last knew.\n";
+    for arguments in [&["get", "services"][..], &["get", "owners"], &["get", "nodes"], &["get", "raft"], &["status"]] {
+        let said = out(&side.run(arguments).await);
+        assert!(said.starts_with(head), "{arguments:?}: {said}");
+    }
+    for what in ["services", "owners", "nodes"] {
+        assert_eq!(side.json(&["get", what, "-o", "json"]).await[0]["confirmed"], false, "{what}");
+    }
+    let owners = out(&side.run(&["get", "owners"]).await);
+    assert!(owners.contains("no quorum confirms this node's session, so it answers for nothing"), "{owners}");
+}
+
+#[tokio::test]
+async fn the_configuration_in_force_is_shown() {
+    let side = side();
+    let config = side.json(&["get", "config", "-o", "json"]).await;
+    let names: Vec<_> = config["objects"].as_array().unwrap().iter().map(|of| of["name"].clone()).collect();
+    assert!(names.contains(&"pool public".into()) && names.contains(&"service default/web".into()), "{names:?}");
+    let yaml = out(&side.run(&["get", "config", "public", "-o", "yaml"]).await);
+    assert!(yaml.contains("10.0.5.109") && !yaml.contains("default/web"), "{yaml}");
+    let table = out(&side.run(&["get", "config"]).await);
+    assert!(table.lines().any(|line| line.contains("service default/db ") && line.ends_with("files")), "{table}");
+    assert_eq!(side.run(&["get", "config", "nothing"]).await.status.code(), Some(1));
+}
+
+#[tokio::test]
+async fn a_follower_says_who_knows_the_lag() {
+    let side = side();
+    let hint = "SILENT and LAG are known on the leader alone";
+    assert!(!out(&side.run(&["get", "raft"]).await).contains(hint));
+    side.desk.board.update(|status| {
+        if let Some((_, leader)) = status.raft.as_mut().and_then(|raft| raft.leader.as_mut()) {
+            leader.name = "node2".into();
+        }
+    });
+    assert!(out(&side.run(&["get", "raft"]).await).contains(&format!("{hint}: ask on node2.")));
 }
 
 #[tokio::test]

@@ -1,8 +1,10 @@
 //! One node, wired: actors under supervision, their sources and ports.
 
 pub mod admin;
+pub mod bgp;
 pub mod config;
 pub mod group;
+pub mod holding;
 pub mod leader;
 pub mod links;
 pub mod linux;

@@ -10,7 +10,11 @@ use quorumlb_raft_store::group::Standing;
 use quorumlb_raft_store::log::StorageHealth;
 use quorumlb_raft_store::machine::{Epoch, SessionId};
 use quorumlb_raft_store::model::{ConfigDigest, NodeName};
-use quorumlb_raft_store::net::quic::WireCounters;
+use quorumlb_raft_store::net::quic::{Refusal, WireCounters};
+
+pub use crate::bgp::BgpStatus;
+
+use crate::ports::Credentials;
 
 /// Everything that one node knows of itself.
 #[derive(Clone, Debug)]
@@ -23,6 +27,8 @@ pub struct NodeStatus {
     pub version: &'static str,
     /// When it started, milliseconds since 1970 by its wall clock.
     pub started_ms: u64,
+    /// When this was last looked at, by the same clock.
+    pub now_ms: u64,
     /// What it does just now in the group.
     pub phase: Phase,
     /// Its place in the Raft group, once it has one.
@@ -37,8 +43,14 @@ pub struct NodeStatus {
     pub interfaces: BTreeMap<String, InterfaceStatus>,
     /// What it owns, by address.
     pub owned: BTreeMap<IpAddr, OwnedStatus>,
+    /// Its BGP sessions.
+    pub bgp: BgpStatus,
     /// What came of its QUIC connections.
     pub wire: WireCounters,
+    /// Nodes that it has no connection with because of a certificate.
+    pub refusals: Vec<Refusal>,
+    /// What it proves itself with.
+    pub credentials: Credentials,
     /// How often each of its actors was started anew after a failure, by the actor's name.
     pub restarts: BTreeMap<&'static str, u64>,
     /// Counters of the session's keeper.
@@ -67,6 +79,11 @@ pub struct SessionStatus {
     pub valid_for: Option<Duration>,
     /// Why it may not answer, in words; empty when it may.
     pub why_not: String,
+    /// When the quorum last confirmed it, milliseconds since 1970; `None` when it never did in this run.
+    pub confirmed_ms: Option<u64>,
+    /// For how long whoever is taken for the leader has not answered, when that is too long; `None` when it answers, or
+    /// when there is none.
+    pub leader_silent: Option<Duration>,
 }
 
 /// Pings and what came of them, since the start.

@@ -145,6 +145,28 @@ fn overlapping_pools_of_cilium_are_a_warning_and_both_are_kept() {
 }
 
 #[test]
+fn the_addresses_of_nodes_are_no_pools() {
+    let nodes = "apiVersion: quorumlb.io/v1alpha1\nkind: Cluster\nmetadata: {name: c}\nspec:\n  nodes:\n  - name: node1\n    \
+                 address: 10.0.0.11\n    interfaces: [{name: net0, addresses: [10.0.0.12/24]}]\n  - {name: node2, address: \
+                 10.0.1.11}\n---\napiVersion: v1\nkind: Node\nmetadata: {name: node3}\nstatus: {addresses: [{type: \
+                 InternalIP, address: 10.0.0.13}]}\n---\n";
+    let ours = "apiVersion: quorumlb.io/v1alpha1\nkind: IPPool\nmetadata: {name: p}\nspec:\n  addresses:\n  - 10.0.2.0/24\n  - \
+                10.0.0.0/24\n  - 10.0.1.11\n";
+    let loaded = source::read(vec![text("a.yaml", &format!("{nodes}{ours}"))]);
+    assert!(loaded.has_errors());
+    insta::assert_snapshot!(source::render(&loaded.diagnostics));
+    let theirs = CILIUM_POOL.replace("NAME", "p");
+    let loaded = source::read(vec![text("a.yaml", &format!("{nodes}{theirs}"))]);
+    assert!(!loaded.has_errors(), "Cilium's kinds are taken as they are");
+    let warning = &loaded.diagnostics[0];
+    assert_eq!(warning.message, "10.0.0.11 is the address of node1");
+    assert_eq!(
+        warning.hint.as_deref(),
+        Some("no service gets it; so it is with 10.0.0.12 of node1, 10.0.0.13 of node3")
+    );
+}
+
+#[test]
 fn requests_that_cannot_be_understood_make_the_service_wait() {
     let service = "apiVersion: v1\nkind: Service\nmetadata:\n  name: web\n  annotations:\n    \
                    metallb.universe.tf/loadBalancerIPs: 10.0.0.1,oops\n    lbipam.cilium.io/ip: 10.0.0.2\n\

@@ -21,7 +21,7 @@ use rand::Rng;
 
 use crate::bootstrap::joining_id;
 use crate::codec::{self, CodecError, WIRE_VERSION};
-use crate::log::{FILE_NAME, Local, LogStore, OpenError};
+use crate::log::{FILE_NAME, Local, LogStore, OpenError, make_directory};
 use crate::machine::State;
 use crate::types::{Member, RaftId, TypeConfig};
 
@@ -103,7 +103,7 @@ pub async fn restore(
     randomness: &mut impl Rng,
 ) -> Result<Restored, RestoreError> {
     let file = directory.join(FILE_NAME);
-    fs::create_dir_all(directory).map_err(cannot(directory))?;
+    make_directory(directory).map_err(cannot(directory))?;
     let old = if file.exists() { old_floor(directory, force).await? } else { Floor::default() };
     let floor = Floor { index: old.index.max(highest_session(state)), ..old };
     let identity = joining_id(cluster, &member.name, randomness);

@@ -13,7 +13,7 @@ use quorumlb_raft_store::restore::{RestoreError, Restored, restore};
 use quorumlb_raft_store::types::Member;
 use rand::rngs::SmallRng;
 
-use crate::output::{NO, print, wrong};
+use crate::output::{no, print, wrong};
 
 /// Make a node's data directory from a saved state, when a majority of the voters is lost for good.
 ///
@@ -22,7 +22,7 @@ use crate::output::{NO, print, wrong};
 #[derive(Debug, Args)]
 #[command(after_help = "Example, on one node, with quorumlb stopped on all of them:\n  \
     quorumlb snapshot restore state.qlb --config /etc/quorumlb --node node1 --data /var/lib/quorumlb\n\n\
-    Exit status: 0 done, 1 the directory was left alone, 2 wrong usage or input.")]
+    Exit status: 0 done, 1 the directory was left alone or cannot be made, 2 wrong usage or input.")]
 pub struct Restore {
     /// The saved state.
     file: PathBuf,
@@ -58,11 +58,9 @@ impl Restore {
                 print(&report(&restored, &member, &state, &self.data));
                 ExitCode::SUCCESS
             }
-            Err(error @ RestoreError::Holds { .. }) => {
-                wrong(error);
-                ExitCode::from(NO)
-            }
-            Err(error) => wrong(error),
+            // It is the state that is wrong; everything else is about the directory.
+            Err(error @ (RestoreError::State(_) | RestoreError::Exhausted(_))) => wrong(error),
+            Err(error) => no(error),
         }
     }
 }

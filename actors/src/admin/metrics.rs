@@ -37,6 +37,8 @@ pub(super) fn encode(
         of_raft(&mut scrape, raft);
     }
     of_segments(&mut scrape, status);
+    super::bgp_metrics::of_bgp(&mut scrape, &status.bgp);
+    of_the_certificate(&mut scrape, status);
     of_the_wire(&mut scrape, &status.wire);
     scrape.counter(
         "quorumlb_moves",
@@ -76,11 +78,11 @@ enum Samples {
 
 /// What one scrape found.
 #[derive(Debug, Default)]
-struct Scrape(Vec<Metric>);
+pub(super) struct Scrape(Vec<Metric>);
 
 impl Scrape {
     /// A counter; `_total` is added to its name.
-    fn counter<const N: usize>(
+    pub(super) fn counter<const N: usize>(
         &mut self,
         name: &'static str,
         help: &'static str,
@@ -90,7 +92,7 @@ impl Scrape {
         self.0.push(Metric { name, help, samples: Samples::Counter(samples) });
     }
 
-    fn gauge<const N: usize>(
+    pub(super) fn gauge<const N: usize>(
         &mut self,
         name: &'static str,
         help: &'static str,
@@ -232,6 +234,16 @@ fn of_raft(scrape: &mut Scrape, raft: &Standing) {
     scrape.gauge("quorumlb_raft_member_lag_entries", "Entries that a member does not hold yet; on the leader", lag);
     let silent = raft.members.iter().filter_map(|member| Some((name(member), member.silent?.as_secs_f64())));
     scrape.gauge("quorumlb_raft_member_silent_seconds", "How long a member has been silent; on the leader", silent);
+}
+
+/// When the node's certificate ends, in seconds since 1970; nothing where there is none.
+fn of_the_certificate(scrape: &mut Scrape, status: &NodeStatus) {
+    let until = status.credentials.until_ms.map(|until| ([], until as f64 / 1000.0));
+    scrape.gauge(
+        "quorumlb_certificate_end_timestamp_seconds",
+        "When the node's certificate ends, in seconds since 1970",
+        until,
+    );
 }
 
 fn of_segments(scrape: &mut Scrape, status: &NodeStatus) {

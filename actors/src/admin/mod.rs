@@ -1,5 +1,6 @@
 //! The admin side: what a node answers to operators and to Prometheus.
 
+mod bgp_metrics;
 mod desk;
 pub mod http;
 mod metrics;

@@ -53,6 +53,7 @@ impl Moves {
             MoveReason::NotEligible,
             MoveReason::Preferred,
             MoveReason::Rebalance,
+            MoveReason::Unused,
         ];
         let count = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         all.into_iter().map(|why| (why, count.by_reason.get(&why).copied().unwrap_or(0))).collect()

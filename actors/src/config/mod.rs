@@ -8,6 +8,7 @@ use std::time::Duration;
 use quorumlb_raft_store::model::{ConfigDigest, Wanted};
 use tokio::time::Instant;
 
+use crate::bgp::BgpMessage;
 use crate::node::{Follower, Known, Noticed, Shared, nudge};
 use crate::ports::{Stamp, World};
 use crate::report::ReportMessage;
@@ -112,7 +113,7 @@ impl<W: World> ConfigDesk<W> {
             }
             Some(digest) => {
                 let (nodes, settings) = (loaded.wanted.nodes.clone(), loaded.wanted.settings);
-                self.shared.set_known(Known { nodes, settings });
+                self.shared.set_known(Known { nodes, settings, secrets: loaded.secrets });
                 if reading.good.as_ref().is_none_or(|(known, _)| *known != digest) {
                     tracing::info!(%digest, "the files were read");
                 }
@@ -120,6 +121,7 @@ impl<W: World> ConfigDesk<W> {
             }
         }
         self.shared.lines.report.send(ReportMessage::FilesRead).or_lost();
+        self.shared.lines.bgp.send(BgpMessage::Look).or_lost();
     }
 }
 

@@ -29,8 +29,8 @@ const AGAIN: Duration = Duration::from_millis(20);
 #[derive(Default)]
 pub(super) struct Sessions {
     ledger: Option<Ledger>,
-    /// The overdue session that the log was last told of.
-    told: Option<(u64, SessionId)>,
+    /// The term, and the overdue sessions in it that the log was told of.
+    told: (u64, BTreeSet<SessionId>),
 }
 
 type Part<W> = Participant<<W as Wires>::Wire>;
@@ -83,11 +83,17 @@ impl Sessions {
         let (settings, sessions) = part.view().read(|state| (ledger_settings(state), sessions(state)));
         let overdue =
             self.follow_term(shared, &leadership, settings, now).overdue(&sessions, &leadership, settings, now);
+        if !overdue.is_empty() {
+            // What has ended is not told of again, and need not be remembered.
+            self.told.1.retain(|told| sessions.values().any(|view| view.session == *told));
+        }
         for (node, session) in overdue {
-            if self.told != Some((leadership.term, session)) {
-                // Without a majority it is tried again and again; that is no news.
-                self.told = Some((leadership.term, session));
-                tracing::warn!(%node, session = session.0, "it was not heard from for too long: its session ends");
+            // Without a majority it is tried again and again; that is no news.
+            if self.told.0 != leadership.term {
+                self.told = (leadership.term, BTreeSet::new());
+            }
+            if self.told.1.insert(session) {
+                tracing::warn!("{}", overdue_in_words(&node, &shared.me, session));
             }
             let (me, part, term) = (me.clone(), part.clone(), leadership.term);
             // Never brought to another leader: that one may have promised something to the node meanwhile.
@@ -134,6 +140,14 @@ impl Sessions {
     }
 }
 
+fn overdue_in_words(node: &NodeName, me: &NodeName, session: SessionId) -> String {
+    if node == me {
+        // It leads, and was not confirmed by the others for as long as any node that is gone.
+        return format!("no quorum confirmed this node itself for too long: its session {} ends", session.0);
+    }
+    format!("{node} was not heard from for too long: its session {} ends", session.0)
+}
+
 fn send<W: World>(shared: &Shared<W>, from: &NodeName, pong: Pong) {
     let Some(part) = shared.part() else { return };
     let members = part.standing().members;
@@ -164,4 +178,17 @@ fn session_of(state: &State, node: &NodeName) -> Option<SessionView> {
 
 fn sessions(state: &State) -> BTreeMap<NodeName, SessionView> {
     state.members.keys().filter_map(|node| Some((node.clone(), session_of(state, node)?))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_leader_does_not_say_that_it_did_not_hear_from_itself() {
+        let (one, two, session) = (NodeName::from("node1"), NodeName::from("node2"), SessionId(7));
+        let other = overdue_in_words(&two, &one, session);
+        assert_eq!(other, "node2 was not heard from for too long: its session 7 ends");
+        assert!(!overdue_in_words(&one, &one, session).contains("heard from"));
+    }
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use ipnetwork::IpNetwork;
 use tokio::task::AbortHandle;
 
+use crate::bgp::BgpMessage;
 use crate::node::Shared;
 use crate::owner::OwnerMessage;
 use crate::ports::{LinkState, World};
@@ -62,6 +63,7 @@ impl<W: World> LinksDesk<W> {
                 self.open(interface);
             }
         }
+        self.shared.lines.bgp.send(BgpMessage::Links(links.clone())).or_lost();
         // Only now: whoever hears of a lost carrier may count on the silence of this node.
         self.shared.lines.report.send(ReportMessage::Links(links)).or_lost();
     }

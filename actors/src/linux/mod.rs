@@ -5,6 +5,8 @@ mod disk;
 mod files;
 mod hold;
 mod links;
+mod neighbours;
+mod routers;
 mod scheduling;
 mod segment;
 mod wire;
@@ -35,11 +37,12 @@ pub struct LinuxOptions {
 pub struct Linux {
     options: Arc<LinuxOptions>,
     holder: Arc<hold::Holding>,
+    neighbours: Arc<neighbours::Neighbours>,
 }
 
 impl Linux {
     /// The machine that this process runs on.
     pub fn new(options: LinuxOptions) -> Self {
-        Self { options: Arc::new(options), holder: Arc::default() }
+        Self { options: Arc::new(options), holder: Arc::default(), neighbours: Arc::default() }
     }
 }

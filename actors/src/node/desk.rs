@@ -20,6 +20,9 @@ use crate::status::StatusBoard;
 /// How long a node that leaves waits until others have taken over.
 const LEAVING: Duration = Duration::from_secs(30);
 
+/// A leader that has not answered for so long, or for twice `hold`, is not reached.
+const REACHED: Duration = Duration::from_secs(1);
+
 /// How often a waiting command looks again.
 const LOOK: Duration = Duration::from_millis(200);
 
@@ -51,15 +54,21 @@ impl<W: World> NodeDesk<W> {
 
     /// The parts of the status that nobody writes, since they change by themselves.
     fn refresh(&self) {
-        let wire = <W as Wires>::counters(&self.shared.wire);
+        let (wire, refusals) = (<W as Wires>::counters(&self.shared.wire), <W as Wires>::refusals(&self.shared.wire));
         let restarts = self.shared.family.restarts();
         let now = self.shared.world.boot_now();
         let valid_for = match self.shared.fence() {
             Fence::OpenUntil { until, .. } if until > now => Some(until.since(now)),
             Fence::OpenUntil { .. } | Fence::Closed => None,
         };
+        let (heard, now_ms) = (self.shared.heard(), self.shared.world.wall_ms());
+        let patience = (self.shared.settings().liveness.hold * 2).max(REACHED);
+        let leader = heard.leader.filter(|(leader, _)| *leader != self.shared.me);
+        let silent = leader.map(|(_, since)| now.since(since)).filter(|silent| *silent > patience);
         self.shared.board.update(|status| {
-            (status.wire, status.restarts, status.session.valid_for) = (wire, restarts, valid_for);
+            (status.wire, status.refusals, status.restarts) = (wire, refusals, restarts);
+            (status.now_ms, status.session.valid_for) = (now_ms, valid_for);
+            (status.session.confirmed_ms, status.session.leader_silent) = (heard.confirmed_ms, silent);
             if valid_for.is_some() {
                 status.session.why_not.clear();
             } else if status.session.why_not.is_empty() {

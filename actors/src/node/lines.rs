@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use quorumlb_raft_store::session::Fence;
 
+use crate::bgp::BgpMessage;
 use crate::config::ConfigMessage;
 use crate::group::GroupMessage;
 use crate::leader::LeaderMessage;
@@ -38,6 +39,8 @@ pub struct Lines {
     pub report: Line<ReportMessage>,
     /// Its files.
     pub config: Line<ConfigMessage>,
+    /// Its BGP sessions.
+    pub bgp: Line<BgpMessage>,
     segments: Arc<Mutex<BTreeMap<String, Line<SegmentMessage>>>>,
 }
 
@@ -51,6 +54,7 @@ impl Default for Lines {
             links: Line::new(BOUND),
             report: Line::new(BOUND),
             config: Line::new(BOUND),
+            bgp: Line::new(BOUND),
             segments: Arc::default(),
         }
     }
@@ -91,6 +95,7 @@ impl Lines {
         self.owner.send(OwnerMessage::GroupChanged).or_lost();
         self.report.send(ReportMessage::GroupChanged).or_lost();
         self.config.send(ConfigMessage::GroupChanged).or_lost();
+        self.bgp.send(BgpMessage::GroupChanged).or_lost();
     }
 
     /// Tells every interface until when it may answer. A full mailbox loses it; the fence then closes by its time.

@@ -20,6 +20,7 @@ pub use desk::NodeDesk;
 pub use follow::{Followed, Follower, Noticed, follow, nudge};
 pub use shared::{Known, Shared};
 
+use crate::bgp::BgpDesk;
 use crate::config::ConfigDesk;
 use crate::group::GroupKeeper;
 use crate::leader::LeaderDesk;
@@ -28,7 +29,7 @@ use crate::owner::OwnerDesk;
 use crate::ports::{Wires, World};
 use crate::report::Reporter;
 use crate::session::SessionKeeper;
-use crate::status::{ConfigStatus, NodeStatus, Phase, PingCounters, SessionStatus, StatusBoard};
+use crate::status::{BgpStatus, ConfigStatus, NodeStatus, Phase, PingCounters, SessionStatus, StatusBoard};
 use crate::tree::{Child, Family, Rank};
 use hooks::{Admission, NodeHooks};
 use lines::Lines;
@@ -108,6 +109,7 @@ fn start_actors<W: World>(shared: &Shared<W>) {
         };
     }
     supervise!("owner", lines.owner, OwnerDesk);
+    supervise!("bgp", lines.bgp, BgpDesk);
     supervise!("leader", lines.leader, LeaderDesk);
     supervise!("report", lines.report, Reporter);
     supervise!("links", lines.links, LinksDesk);
@@ -120,6 +122,7 @@ fn start_actors<W: World>(shared: &Shared<W>) {
 fn rank(name: &str) -> Rank {
     let place = match name {
         "owner" => 10,
+        "bgp" => 15,
         "leader" => 20,
         "report" => 30,
         "links" => 50,
@@ -152,14 +155,18 @@ fn status<W: World>(options: &NodeOptions, world: &W) -> NodeStatus {
         cluster: options.cluster.clone(),
         version: env!("CARGO_PKG_VERSION"),
         started_ms: world.wall_ms(),
+        now_ms: world.wall_ms(),
         phase: Phase::Bootstrapping("it starts".to_owned()),
         raft: None,
-        session: SessionStatus { id: None, valid_for: None, why_not },
+        session: SessionStatus { why_not, ..SessionStatus::default() },
         disk: StorageHealth::Ok,
         config: ConfigStatus { path: world.name(), ..ConfigStatus::default() },
         interfaces: BTreeMap::new(),
         owned: BTreeMap::new(),
+        bgp: BgpStatus::default(),
         wire: Default::default(),
+        refusals: Vec::new(),
+        credentials: world.credentials(),
         restarts: BTreeMap::new(),
         pings: PingCounters::default(),
     }

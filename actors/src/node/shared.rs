@@ -10,12 +10,14 @@ use quorumlb_raft_store::log::Local;
 use quorumlb_raft_store::machine::{Command, Incarnation, Outcome, Proposal};
 use quorumlb_raft_store::model::{ClusterSettings, ConfigDigest, Labels, Node, NodeName};
 use quorumlb_raft_store::net::{ProposeError, Wire};
-use quorumlb_raft_store::session::{Fence, Witness};
+use quorumlb_raft_store::session::{BootTime, Fence, Witness};
 use quorumlb_raft_store::types::Member;
 use tokio::time::Instant;
 
 use super::lines::Lines;
+use crate::holding::Holding;
 use crate::ports::{Wires, World};
+use crate::source::Secrets;
 use crate::status::StatusBoard;
 use crate::tree::Family;
 
@@ -46,11 +48,23 @@ pub struct Inner<W: World> {
     pub dispatcher: Arc<NodeDispatcher>,
     /// What this node can testify about earlier leaders.
     pub witness: Arc<Mutex<Witness>>,
+    /// The addresses that it takes packets for.
+    pub holding: Holding,
     known: Mutex<Known>,
     part: Mutex<Option<Participant<<W as Wires>::Wire>>>,
     fence: Mutex<Fence>,
+    heard: Mutex<Heard>,
     /// The last term that this process began a ledger of promises for.
     ledger_term: Mutex<Option<u64>>,
+}
+
+/// When this node last heard of the leader and the quorum; for people.
+#[derive(Clone, Debug, Default)]
+pub struct Heard {
+    /// Whom the node takes for the leader, and since when it has not answered.
+    pub leader: Option<(NodeName, BootTime)>,
+    /// When the quorum last confirmed the session, by the wall clock.
+    pub confirmed_ms: Option<u64>,
 }
 
 /// The nodes and tunables as the files have them: what counts before there is a group.
@@ -60,6 +74,8 @@ pub struct Known {
     pub nodes: BTreeMap<NodeName, Node>,
     /// The tunables.
     pub settings: ClusterSettings,
+    /// Passwords of BGP sessions. They stay on the nodes whose files have them.
+    pub secrets: Secrets,
 }
 
 impl<W: World> Clone for Shared<W> {
@@ -120,9 +136,11 @@ impl<W: World> Shared<W> {
             wire,
             dispatcher,
             witness,
+            holding: Holding::default(),
             known,
             part,
             fence,
+            heard: Mutex::default(),
             ledger_term: Mutex::new(None),
         };
         Self { inner: Arc::new(inner) }
@@ -158,6 +176,16 @@ impl<W: World> Shared<W> {
     pub fn set_fence(&self, fence: Fence) {
         *lock(&self.fence) = fence;
         self.lines.fence_changed(fence);
+    }
+
+    /// When the node last heard of the leader and the quorum.
+    pub fn heard(&self) -> Heard {
+        lock(&self.heard).clone()
+    }
+
+    /// It heard of one of them.
+    pub fn hear(&self, change: impl FnOnce(&mut Heard)) {
+        change(&mut lock(&self.heard));
     }
 
     /// The tunables in force: the group's, else those of the files.

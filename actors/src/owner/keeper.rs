@@ -335,6 +335,12 @@ impl Keeper {
         self.addresses.keys().filter_map(|address| Some((*address, self.status_of(*address)?))).collect()
     }
 
+    /// The addresses that are answered for, as far as the fence allows.
+    pub fn answering(&self) -> BTreeSet<IpAddr> {
+        let answered = |kept: &Kept| kept.duty.as_ref().is_some_and(|duty| why_not(kept, duty).is_empty());
+        self.addresses.iter().filter(|(_, kept)| answered(kept)).map(|(address, _)| *address).collect()
+    }
+
     /// How it stands with one address, if it is owned.
     pub fn status_of(&self, address: IpAddr) -> Option<OwnedStatus> {
         let kept = self.addresses.get(&address)?;

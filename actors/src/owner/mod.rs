@@ -1,6 +1,7 @@
 //! What the node owns: follows the applied state, has addresses held and answered for, and releases what is to move.
 //! An actor around [`Keeper`], which decides.
 
+mod diary;
 mod duty;
 mod keeper;
 mod lingering;
@@ -12,12 +13,14 @@ use std::time::Duration;
 use quorumlb_raft_store::machine::{Command, Epoch, Event, Record, SessionId, State};
 use tokio::time::Instant;
 
+use crate::holding::Claimant;
 use crate::node::{Followed, Follower, Shared, follow};
 use crate::ports::World;
 use crate::report::ReportMessage;
 use crate::segment::SegmentMessage;
 use crate::tree::{Alarm, Failure, Line, Role, Sent};
 
+use diary::Diary;
 use duty::{Duty, duties, duty_of};
 use keeper::{Input, Keeper, Output};
 use lingering::Lingering;
@@ -109,6 +112,7 @@ pub struct Owning {
     look: Alarm,
     looking: bool,
     tick: Alarm,
+    diary: Diary,
 }
 
 impl<W: World> OwnerDesk<W> {
@@ -207,7 +211,7 @@ impl<W: World> OwnerDesk<W> {
 
     async fn hold(&self, batch: &[IpAddr], owning: &mut Owning) -> Vec<Input> {
         batch.iter().for_each(|address| owning.lingering.cancel(*address));
-        match self.shared.world.hold(batch).await {
+        match self.shared.holding.hold(&self.shared.world, Claimant::Owner, batch).await {
             Ok(refused) => {
                 let refused: BTreeMap<IpAddr, String> = refused.into_iter().collect();
                 let result = |address: &IpAddr| refused.get(address).map_or(Ok(()), |why| Err(why.clone()));
@@ -273,7 +277,7 @@ impl<W: World> OwnerDesk<W> {
         let now = Instant::now();
         let due = owning.lingering.due(now);
         if !due.is_empty()
-            && let Err(error) = self.shared.world.let_go(&due).await
+            && let Err(error) = self.shared.holding.let_go(&self.shared.world, Claimant::Owner, &due).await
         {
             tracing::warn!(%error, "the loopback still holds addresses that this node does not own");
         }
@@ -349,6 +353,7 @@ impl<W: World> Role for OwnerDesk<W> {
             look: Alarm::default(),
             looking: false,
             tick: Alarm::default(),
+            diary: Diary::default(),
         };
         self.adopt_holds(&mut owning).await;
         self.adopt(None, &mut owning).await;
@@ -385,6 +390,7 @@ impl<W: World> Role for OwnerDesk<W> {
             OwnerMessage::Tick => {
                 self.tick(owning).await;
                 self.step(Input::Remind, owning).await;
+                Self::write_down(owning);
                 owning.tick.set(me, lingering::TICK, OwnerMessage::Tick);
             }
             OwnerMessage::NotReleased(batch) => owning.keeper.not_released(&batch),
@@ -393,13 +399,20 @@ impl<W: World> Role for OwnerDesk<W> {
     }
 
     async fn stop(&self, owning: &mut Owning) {
+        Self::write_down(owning);
         owning.lingering.wait().await;
         // The process ends: what stays is found by the next run.
-        let _ = self.shared.world.let_go(&owning.lingering.all()).await;
+        let _ = self.shared.holding.let_go(&self.shared.world, Claimant::Owner, &owning.lingering.all()).await;
     }
 }
 
 impl<W: World> OwnerDesk<W> {
+    /// Tells the log what changed since the last time. That the fence is closed is told by the session's keeper.
+    fn write_down(owning: &mut Owning) {
+        let answering = owning.keeper.answering();
+        owning.diary.turn(answering).into_iter().for_each(|line| tracing::info!("{line}"));
+    }
+
     fn publish_one(&self, address: IpAddr, owning: &Owning) {
         let one = owning.keeper.status_of(address);
         self.shared.board.update(|status| match one {

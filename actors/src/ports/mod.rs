@@ -6,6 +6,7 @@ mod disk;
 mod files;
 mod hold;
 mod links;
+mod routers;
 mod segment;
 mod wire;
 
@@ -14,10 +15,14 @@ pub use disk::Disk;
 pub use files::{Files, Stamp};
 pub use hold::Hold;
 pub use links::{LinkState, Links};
+pub use routers::{Listen, Routers};
 pub use segment::{Frames, Segment, Segments};
-pub use wire::Wires;
+pub use wire::{Credentials, Wires};
 
 /// The world of one node.
-pub trait World: Clock + Disk + Files + Segments + Hold + Links + Wires + Clone + Send + Sync + 'static {}
+pub trait World:
+    Clock + Disk + Files + Segments + Hold + Links + Routers + Wires + Clone + Send + Sync + 'static
+{
+}
 
-impl<T: Clock + Disk + Files + Segments + Hold + Links + Wires + Clone + Send + Sync + 'static> World for T {}
+impl<T: Clock + Disk + Files + Segments + Hold + Links + Routers + Wires + Clone + Send + Sync + 'static> World for T {}

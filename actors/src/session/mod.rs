@@ -6,7 +6,7 @@ use quorumlb_raft_store::codec::encode;
 use quorumlb_raft_store::machine::{Command, Outcome, SessionId};
 use quorumlb_raft_store::model::{Fencing, Liveness, NodeName};
 use quorumlb_raft_store::net::Wire;
-use quorumlb_raft_store::session::{BootTime, Fence, Notice, Ping, Pinger, PingerOutput, Pong};
+use quorumlb_raft_store::session::{Answer, BootTime, Fence, Notice, Ping, Pinger, PingerOutput, Pong};
 use quorumlb_raft_store::types::{Member, RaftId};
 
 use crate::leader::LeaderMessage;
@@ -14,6 +14,7 @@ use crate::node::Shared;
 use crate::owner::OwnerMessage;
 use crate::ports::World;
 use crate::report::ReportMessage;
+use crate::status::Phase;
 use crate::tree::{Alarm, Failure, Line, Role};
 
 /// How long a proposal to open a session may take before it is made again.
@@ -51,6 +52,8 @@ pub struct Keeping {
     alarm: Alarm,
     opening: bool,
     leader: Option<RaftId>,
+    /// The node might answer when it was last looked at.
+    open: bool,
 }
 
 impl<W: World> SessionKeeper<W> {
@@ -92,12 +95,7 @@ impl<W: World> SessionKeeper<W> {
                 PingerOutput::Send(ping) => self.send(ping, leader.as_ref()),
                 // Without a quorum's word the soft mode goes on with what it had.
                 PingerOutput::Fence(Fence::Closed) if stalled && soft => {}
-                PingerOutput::Fence(fence) => {
-                    if fence == Fence::Closed {
-                        self.shared.board.update(|status| status.pings.fence_closed += 1);
-                    }
-                    self.shared.set_fence(fence);
-                }
+                PingerOutput::Fence(fence) => self.shared.set_fence(fence),
                 PingerOutput::OpenSession => self.open(me, keeping),
                 PingerOutput::Stalled(gap) => {
                     tracing::warn!(?gap, "this process stood still; it asks the quorum again before it answers");
@@ -160,11 +158,21 @@ impl<W: World> SessionKeeper<W> {
         }
     }
 
-    fn pong(&self, me: &Line<SessionMessage>, pong: &Pong, keeping: &mut Keeping) {
+    fn pong(&self, me: &Line<SessionMessage>, from: &NodeName, pong: &Pong, keeping: &mut Keeping) {
+        let now = self.shared.world.boot_now();
+        self.shared.hear(|heard| {
+            if let Some((_, since)) = heard.leader.as_mut().filter(|(leader, _)| leader == from) {
+                *since = now;
+            }
+        });
         let before = keeping.pinger.fence();
-        let outputs = keeping.pinger.pong(pong, self.shared.world.boot_now());
+        let outputs = keeping.pinger.pong(pong, now);
         self.carry_out(me, outputs, None, keeping);
         if keeping.pinger.fence() != before {
+            if matches!(pong.answer, Answer::Valid { .. }) {
+                let confirmed = self.shared.world.wall_ms();
+                self.shared.hear(|heard| heard.confirmed_ms = Some(confirmed));
+            }
             self.shared.board.update(|status| status.pings.answered += 1);
         }
     }
@@ -176,9 +184,39 @@ impl<W: World> SessionKeeper<W> {
             // Begins to connect, so that the ping finds a connection.
             self.shared.reach(member);
         }
+        let (name, now) = (leader.as_ref().map(|(_, member)| member.name.clone()), self.shared.world.boot_now());
+        self.shared.hear(|heard| {
+            if heard.leader.as_ref().map(|(leader, _)| leader) != name.as_ref() {
+                heard.leader = name.map(|name| (name, now));
+            }
+        });
         let id = leader.map(|(id, _)| id);
         if id.is_some() && std::mem::replace(&mut keeping.leader, id) != id {
             self.tick(me, keeping);
+        }
+    }
+
+    /// Tells when the node may not answer any more, or may again. A promise that runs out does so without a word.
+    fn watch_fence(&self, keeping: &mut Keeping) {
+        let now = self.shared.world.boot_now();
+        let open = matches!(self.shared.fence(), Fence::OpenUntil { until, .. } if until > now);
+        if std::mem::replace(&mut keeping.open, open) == open {
+            return;
+        }
+        if open {
+            tracing::info!("a quorum confirms this node's session: it may answer");
+            return;
+        }
+        let stopping = self.shared.board.look(|status| status.phase == Phase::Stopping);
+        self.shared.board.update(|status| status.pings.fence_closed += 1);
+        match self.shared.settings().fencing {
+            _ if stopping => {}
+            Fencing::Strict => tracing::warn!("no quorum confirms this node's session: it answers for nothing"),
+            Fencing::Soft => {
+                tracing::warn!(
+                    "no quorum confirms this node's session: it answers for what it had until another one does"
+                );
+            }
         }
     }
 
@@ -197,7 +235,8 @@ impl<W: World> Role for SessionKeeper<W> {
         let now: BootTime = self.shared.world.boot_now();
         let pinger = Pinger::new(self.shared.incarnation, liveness.ping, liveness.hold, now);
         self.shared.set_fence(Fence::Closed);
-        let mut keeping = Keeping { pinger, liveness, alarm: Alarm::default(), opening: false, leader: None };
+        let alarm = Alarm::default();
+        let mut keeping = Keeping { pinger, liveness, alarm, opening: false, leader: None, open: false };
         keeping.alarm.set(me, Duration::ZERO, SessionMessage::Tick);
         Ok(keeping)
     }
@@ -210,10 +249,11 @@ impl<W: World> Role for SessionKeeper<W> {
     ) -> Result<(), Failure> {
         match message {
             SessionMessage::Tick => self.tick(me, keeping),
-            SessionMessage::Pong { pong, .. } => self.pong(me, &pong, keeping),
+            SessionMessage::Pong { from, pong } => self.pong(me, &from, &pong, keeping),
             SessionMessage::Opened(opened) => self.opened(me, opened, keeping),
             SessionMessage::GroupChanged | SessionMessage::LeaderMoved => self.leader_moved(me, keeping),
         }
+        self.watch_fence(keeping);
         self.rearm(me, keeping);
         Ok(())
     }

@@ -4,11 +4,12 @@ use quorumlb_raft_store::model::{BgpAdvertisement, BgpPeer, ServiceKind, Wanted}
 
 use super::decode::Cx;
 use super::objects::Objects;
-use super::{metallb_rules, overlap, references};
+use super::{metallb_rules, overlap, own_addresses, references};
 
 /// Puts everything in its place.
 pub(super) fn assemble(mut objects: Objects, cx: Cx) -> Wanted {
     overlap::check(&objects.pools, cx);
+    own_addresses::check(&objects, cx);
     references::check(&objects, cx);
     metallb_rules::check(&objects, cx);
     warn_of_missing_endpoints(&objects, cx);

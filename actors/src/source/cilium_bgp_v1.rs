@@ -19,6 +19,8 @@ pub(super) const SERVICE_ADDRESSES: [(&str, ServiceAddressKind); 3] = [
     ("ClusterIP", ServiceAddressKind::Cluster),
     ("ExternalIP", ServiceAddressKind::External),
 ];
+/// The kind of address that attributes by pool are for.
+const LOAD_BALANCER: ServiceAddressKind = ServiceAddressKind::LoadBalancer;
 /// Where Cilium looks for passwords.
 pub(super) const SECRET_NAMESPACE: &str = "kube-system";
 
@@ -86,9 +88,10 @@ fn router(node: &Node, cx: Cx, head: &Head, nodes: &[Selector]) -> Option<Gather
         unique(&gathered.peers, cx, |peer| Some(peer.short_name.clone()), node.place);
         let base = |what, names, suffix| advertisement(head, nodes, format!("{instance}/{suffix}"), what, names);
         let all: BTreeSet<String> = gathered.peers.iter().map(|peer| peer.name.clone()).collect();
-        let services = |pools| Advertised::Services { kinds: kinds.clone(), selectors: selectors.clone(), pools };
         if selectors.is_some() {
-            gathered.advertisements.push(base(services(PoolMatch::All), all.clone(), "services".to_owned()));
+            let (kinds, selectors) = (kinds.clone(), selectors.clone());
+            let services = Advertised::Services { kinds, selectors, pools: PoolMatch::All };
+            gathered.advertisements.push(base(services, all.clone(), "services".to_owned()));
         }
         if pod_cidrs {
             gathered.advertisements.push(base(Advertised::PodCidrs, all, "pod-cidrs".to_owned()));
@@ -96,7 +99,9 @@ fn router(node: &Node, cx: Cx, head: &Head, nodes: &[Selector]) -> Option<Gather
         for (number, (peer, rule)) in rules.into_iter().enumerate() {
             let what = match rule.what {
                 RuleFor::PodCidrs if pod_cidrs => Advertised::PodCidrs,
-                RuleFor::Pools(selectors_of_pools) if selectors.is_some() => services(selectors_of_pools),
+                RuleFor::Pools(pools) if selectors.is_some() && kinds.contains(&LOAD_BALANCER) => {
+                    Advertised::Services { kinds: [LOAD_BALANCER].into(), selectors: selectors.clone(), pools }
+                }
                 // Attributes of something that is not told.
                 RuleFor::PodCidrs | RuleFor::Pools(_) => continue,
             };

@@ -1,7 +1,9 @@
 //! Files and folders: the only part of this module that touches the disk.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::Read;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::diagnostic::Diagnostic;
@@ -57,7 +59,7 @@ fn not_utf8(path: PathBuf, error: &std::string::FromUtf8Error) -> Diagnostic {
 }
 
 /// Reads files, and folders with all manifests in them and below. Hidden files and folders are left out, so that a
-/// mounted ConfigMap (whose files are links into `..data`) is read once.
+/// mounted ConfigMap (whose files are links into `..data`) is read once; so is a folder that links lead to again.
 pub(super) fn read_all(paths: &[PathBuf]) -> (Vec<SourceFile>, Vec<Diagnostic>) {
     let mut reading = Reading::default();
     for path in paths {
@@ -89,6 +91,8 @@ struct Reading {
     listing: Option<Vec<PathBuf>>,
     files: Vec<SourceFile>,
     problems: Vec<Diagnostic>,
+    /// Folders that were looked into, by device and inode: links may lead to one again and again.
+    visited: BTreeSet<(u64, u64)>,
     seen: usize,
     bytes: u64,
     full: bool,
@@ -102,6 +106,11 @@ impl Reading {
     fn folder(&mut self, path: &Path, depth: usize) {
         if depth > MAX_FOLDER_DEPTH {
             return self.fail(path, format!("folders are nested deeper than {MAX_FOLDER_DEPTH}"));
+        }
+        if let Ok(meta) = fs::metadata(path)
+            && !self.visited.insert((meta.dev(), meta.ino()))
+        {
+            return;
         }
         let entries = match fs::read_dir(path) {
             Ok(entries) => entries,
@@ -149,5 +158,42 @@ impl Reading {
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn a_folder_that_links_lead_to_again_is_read_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let below = folder.path().join("below");
+        fs::create_dir(&below).unwrap();
+        fs::write(below.join("a.yaml"), "").unwrap();
+        symlink(folder.path(), below.join("up")).unwrap();
+        symlink(&below, folder.path().join("again")).unwrap();
+        let paths = [folder.path().to_owned()];
+        let (files, problems) = read_all(&paths);
+        assert_eq!((files.len(), problems), (1, Vec::new()));
+        assert_eq!(manifests(&paths).len(), 1);
+    }
+
+    #[test]
+    fn what_is_no_regular_file_is_told_and_never_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("pipe.yaml");
+        rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+        fs::write(folder.path().join("good.yaml"), "").unwrap();
+        // To open a pipe that nobody writes to would wait forever.
+        for paths in [[folder.path().to_owned()], [pipe.clone()]] {
+            let (_, problems) = read_all(&paths);
+            assert_eq!(problems.len(), 1, "{problems:?}");
+            assert_eq!(problems[0].file, pipe);
+            assert!(problems[0].message.contains("regular file"), "{problems:?}");
+        }
+        assert_eq!(read_all(&[folder.path().to_owned()]).0.len(), 1, "the rest is read");
     }
 }

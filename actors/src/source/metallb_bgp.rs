@@ -258,7 +258,8 @@ fn advertisement(spec: &Fields, head: &Head, objects: &mut Objects) -> PlacedAdv
         aggregation_v4,
         aggregation_v6,
         communities,
-        local_pref: spec.get("localPref", int(0..=i64::from(u32::MAX))),
+        // To MetalLB 0 is the same as none.
+        local_pref: spec.get("localPref", int(0..=i64::from(u32::MAX))).filter(|local_pref| *local_pref != 0),
         ..everything(head)
     };
     let lengths = ["aggregationLength", "aggregationLengthV6"].map(|name| spec.key_place(name));

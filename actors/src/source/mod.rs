@@ -25,6 +25,7 @@ mod native_pool;
 mod native_service;
 mod objects;
 mod overlap;
+mod own_addresses;
 mod references;
 mod requests;
 mod schema;
@@ -52,6 +53,8 @@ pub struct Loaded {
     pub secrets: Secrets,
     /// Every problem, by file, line and column.
     pub diagnostics: Vec<Diagnostic>,
+    /// How many documents the input holds, of whatever kind.
+    pub documents: usize,
 }
 
 impl Loaded {
@@ -83,13 +86,17 @@ pub fn read(files: Vec<SourceFile>) -> Loaded {
     let report = diagnostic::Report::new(&files);
     let cx = decode::Cx { report: &report, strict: false };
     let mut objects = objects::Objects::default();
+    let mut documents = 0;
     for (number, file) in files.iter().enumerate() {
-        yaml::parse(number as u32, &file.text, &report, |document| kinds::read_document(&document, cx, &mut objects));
+        yaml::parse(number as u32, &file.text, &report, |document| {
+            documents += 1;
+            kinds::read_document(&document, cx, &mut objects);
+        });
     }
     let secrets = std::mem::take(&mut objects.secrets);
     let cluster = objects.cluster.take();
     let wanted = assemble::assemble(objects, cx);
-    Loaded { wanted, cluster, secrets, diagnostics: report.finish() }
+    Loaded { wanted, cluster, secrets, diagnostics: report.finish(), documents }
 }
 
 /// The digest of a wanted state: SHA-256 over its objects in their order, each as a line of JSON.

@@ -10,7 +10,7 @@ use super::core_service::{FAMILY_POLICIES, families, ports};
 use super::decode::{Cx, Fields, address, boolean, choice, crop, duration_in, int, mapping, text};
 use super::objects::{Head, Objects};
 use super::requests::requests;
-use super::yaml::Node;
+use super::yaml::{Node, Value};
 
 pub(super) fn read(fields: &Fields, head: &Head, objects: &mut Objects) -> Option<()> {
     let key = ServiceKey::new(head.namespace(), head.meta.name.clone());
@@ -32,9 +32,13 @@ fn service(spec: &Fields, head: &Head, key: ServiceKey) -> Service {
         requests.native_sharing = Some(Box::new(sharing));
     }
     let backends = spec.list("backends", backend);
-    if backends.is_empty() && spec.node("backends").is_none() {
+    let listed = spec.node("backends").map_or(Some(head.meta.place), |node| match &node.value {
+        Value::Sequence(items) if items.is_empty() => Some(node.place),
+        _ => None,
+    });
+    if let Some(place) = listed {
         let hint = "add `backends: [{address: ...}]`".to_owned();
-        spec.cx.report.warning(head.meta.place, "the service has no backends, so it is not announced", hint);
+        spec.cx.report.warning(place, "the service has no backends: nothing serves what is sent to it", hint);
     }
     Service {
         age: head.meta.age,

@@ -126,6 +126,26 @@ async fn everything_is_read_on_the_socket() {
 }
 
 #[tokio::test]
+async fn keys_that_mean_nothing_are_refused() {
+    let side = side();
+    for (path, takes) in [
+        ("/v1/services?nam=web", "name"),
+        ("/v1/nodes?name=node1", "nothing"),
+        ("/v1/events?after=1&limt=2", "after, limit, follow"),
+    ] {
+        let said = side.get(path).await;
+        assert_eq!(said.status, 400, "{path}");
+        assert!(said.error().ends_with(&format!("takes {takes}")), "{}", said.error());
+    }
+    assert_eq!(side.get("/v1/services?name=web").await.status, 200);
+    assert_eq!(side.tcp("GET", "/metrics?collect=all").await.status, 200);
+    let drain = side.ask("POST", "/v1/nodes/node1/undrain?force=true", "").await;
+    assert_eq!(drain.status, 400, "it is not done either");
+    let large = side.ask("POST", "/v1/services", &"x".repeat((1 << 20) + 1)).await;
+    assert_eq!((large.status, large.error()), (413, "the body is larger than 1 MiB".into()));
+}
+
+#[tokio::test]
 async fn what_changes_nothing_is_on_tcp_and_nothing_else() {
     let side = side();
     let page = side.tcp("GET", "/").await;
@@ -336,6 +356,7 @@ async fn metrics_are_complete_and_well_formed() {
         "quorumlb_wire_dialled_total 0",
         "quorumlb_wire_lost_total 0",
         "quorumlb_disk_state{state=\"ok\"} 1.0",
+        "quorumlb_certificate_end_timestamp_seconds 1900000000.0",
         "quorumlb_config_reloads_total 1",
         "quorumlb_config_reload_failures_total 0",
         "quorumlb_config_error 0.0",

@@ -7,6 +7,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use quorumlb_actors::admin::Desk;
+use quorumlb_actors::bgp::{BgpStatus, PeerStatus};
+use quorumlb_actors::ports::Credentials;
 use quorumlb_actors::source::{self, SourceFile};
 use quorumlb_actors::status::{
     ConfigStatus, InterfaceStatus, NodeStatus, OwnedStatus, Phase, PingCounters, SegmentCounters, SessionStatus,
@@ -15,7 +17,7 @@ use quorumlb_actors::status::{
 use quorumlb_raft_store::group::{MemberStanding, Role, Standing};
 use quorumlb_raft_store::log::StorageHealth;
 use quorumlb_raft_store::machine::{Command, Epoch, Incarnation, NodeReport, Outcome, SessionId, State};
-use quorumlb_raft_store::model::{Interface, NodeName};
+use quorumlb_raft_store::model::{Dialect, Family, Interface, NodeName};
 use quorumlb_raft_store::net::ProposeError;
 use quorumlb_raft_store::net::quic::WireCounters;
 use quorumlb_raft_store::replica::{Rehearsal, View};
@@ -111,7 +113,7 @@ impl FakeDesk {
     }
 }
 
-fn report(address: &str, config_error: &str) -> NodeReport {
+pub fn report(address: &str, config_error: &str) -> NodeReport {
     NodeReport {
         version: "0.1.0".into(),
         wire_version: 2,
@@ -175,12 +177,15 @@ pub fn status() -> NodeStatus {
         cluster: "lab".into(),
         version: "0.1.0",
         started_ms: 1_700_000_000_000,
+        now_ms: 1_700_000_001_000,
         phase: Phase::Running,
         raft: Some(standing()),
         session: SessionStatus {
             id: Some(SessionId(2)),
             valid_for: Some(Duration::from_millis(450)),
             why_not: String::new(),
+            confirmed_ms: Some(1_700_000_000_500),
+            leader_silent: None,
         },
         disk: StorageHealth::Ok,
         config: ConfigStatus { path: "/etc/quorumlb".into(), reloads: 1, ..ConfigStatus::default() },
@@ -189,7 +194,10 @@ pub fn status() -> NodeStatus {
             InterfaceStatus { mac: "02:00:00:00:00:01".into(), up: true, error: String::new(), counters },
         )]),
         owned: BTreeMap::from([("10.0.5.101".parse().unwrap(), owned)]),
+        bgp: bgp(),
         wire: WireCounters { open: 2, wrong_name: 1, ..WireCounters::default() },
+        refusals: Vec::new(),
+        credentials: Credentials { authorities: vec!["AB:CD".into()], until_ms: Some(1_900_000_000_000) },
         restarts: BTreeMap::from([("raft", 0)]),
         pings: PingCounters { sent: 10, answered: 9, ..PingCounters::default() },
     }
@@ -197,4 +205,30 @@ pub fn status() -> NodeStatus {
 
 pub fn no_leader() -> ProposeError {
     ProposeError::NoLeader { since: Instant::now() }
+}
+
+/// One session that is up, and one that cannot be.
+fn bgp() -> BgpStatus {
+    let leaf = PeerStatus {
+        peer: (Dialect::Native, "leaf".to_owned()),
+        router: "10.0.5.1".to_owned(),
+        local_asn: 65005,
+        remote_asn: Some(65005),
+        state: "Established".to_owned(),
+        up_for: Some(Duration::from_secs(75)),
+        timers: Some((90, 30)),
+        families: [Family::V4].into(),
+        graceful_restart: true,
+        routes: 2,
+        told: true,
+        established: 3,
+        messages: (7, 9),
+        received_routes: 4,
+        flawed: 0,
+        last_error: "the peer closed the connection".to_owned(),
+        last_error_ago: Some(Duration::from_secs(80)),
+        bfd: "Up, 150 ms".to_owned(),
+    };
+    let refused = ((Dialect::Cilium, "rack0".to_owned()), "the node follows the older policy".to_owned());
+    BgpStatus { sessions: vec![leaf], refused: vec![refused], ..BgpStatus::default() }
 }

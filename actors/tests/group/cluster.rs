@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use quorumlb_actors::node::{Known, Node, NodeOptions};
 use quorumlb_actors::ports::Files;
+use quorumlb_actors::status::NodeStatus;
+use quorumlb_raft_store::machine::Command;
 use quorumlb_raft_store::model::NodeName;
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::{Instant, advance, sleep_until};
@@ -28,7 +30,7 @@ pub fn addresses() -> Vec<Ipv4Addr> {
     (100..106).map(|last| Ipv4Addr::new(10, 0, 5, last)).collect()
 }
 
-fn manifests() -> String {
+pub fn manifests() -> String {
     let mut text = "
 apiVersion: quorumlb.io/v1alpha1
 kind: Cluster
@@ -90,6 +92,11 @@ impl Cluster {
     }
 
     pub fn start(&mut self, name: &'static str) {
+        self.start_with(name, &manifests());
+    }
+
+    /// Starts a node with other files than usual.
+    pub fn start_with(&mut self, name: &'static str, manifests: &str) {
         self.runs += 1;
         let runtime = Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
         self.fabric.plug(name);
@@ -97,10 +104,10 @@ impl Cluster {
         let (node, world, started) = runtime.block_on(async {
             // Boot times that have nothing to do with one another.
             let boot = Duration::from_secs(1000 * seed);
-            let world = SimWorld::new(name, fabric, disk, &manifests(), boot, seed);
+            let world = SimWorld::new(name, fabric, disk, manifests, boot, seed);
             let loaded = world.load();
             assert!(!loaded.has_errors(), "{:?}", loaded.diagnostics);
-            let known = Known { nodes: loaded.wanted.nodes, settings: loaded.wanted.settings };
+            let known = Known { nodes: loaded.wanted.nodes, settings: loaded.wanted.settings, secrets: loaded.secrets };
             let options = NodeOptions { name: NodeName(name.to_owned()), cluster: "lab".to_owned(), known };
             (Node::start(options, world.clone()).await.unwrap(), world, Instant::now())
         });
@@ -119,6 +126,30 @@ impl Cluster {
     /// Its process stands still, or goes on.
     pub fn stop(&mut self, name: &str, stopped: bool) {
         self.machines.get_mut(name).unwrap().stopped = stopped;
+    }
+
+    /// The node's disk is from now on a copy of another one's.
+    pub fn give_disk_of(&mut self, from: &str, to: &'static str) {
+        self.disks.insert(to, self.disks[from].copied());
+    }
+
+    pub fn write_file(&self, name: &str, text: &str) {
+        self.machines[name].world.write_file(text);
+    }
+
+    /// A node is drained, or not any more.
+    pub fn drain(&mut self, name: &str, on: bool) {
+        use quorumlb_actors::admin::Desk;
+        let machine = &self.machines[NODES[0]];
+        let desk = machine.node.as_ref().expect("it runs").desk();
+        let command = Command::Drain { node: NodeName(name.to_owned()), on };
+        machine.runtime.spawn(async move { desk.propose(command, Duration::from_secs(5)).await });
+    }
+
+    /// What a node says of itself.
+    pub fn status<R>(&self, name: &str, look: impl FnOnce(&NodeStatus) -> R) -> R {
+        use quorumlb_actors::admin::Desk;
+        self.machines[name].node.as_ref().expect("it runs").desk().status().look(look)
     }
 
     pub fn set_carrier(&self, name: &str, up: bool) {

@@ -1,11 +1,13 @@
 //! What lies between the nodes: one queue of everything that is under way, in order, and the switch that they hang on.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use quorumlb_announcer::MacAddr;
 use tokio::sync::oneshot;
+
+use super::router::Router;
 
 /// One step of the world, in milliseconds: what is sent in one arrives in the next.
 pub const STEP_MS: u64 = 1;
@@ -35,6 +37,9 @@ struct Inner {
     /// Nodes that reach only one another.
     apart: BTreeSet<String>,
     spoken: Vec<Spoken>,
+    /// What each machine's loopback holds; it outlives processes.
+    held: BTreeMap<String, BTreeSet<IpAddr>>,
+    router: Option<Router>,
 }
 
 /// The fabric. Clones are handles to the same one.
@@ -52,6 +57,29 @@ impl Fabric {
 
     pub fn advance(&self) {
         self.inner().now_ms += STEP_MS;
+    }
+
+    /// A router that every node reaches, from now on.
+    pub fn set_router(&self, router: Router) {
+        self.inner().router = Some(router);
+    }
+
+    pub fn router(&self) -> Option<Router> {
+        self.inner().router.clone()
+    }
+
+    pub fn hold(&self, node: &str, addresses: &[IpAddr]) {
+        self.inner().held.entry(node.to_owned()).or_default().extend(addresses);
+    }
+
+    pub fn let_go(&self, node: &str, addresses: &[IpAddr]) {
+        if let Some(held) = self.inner().held.get_mut(node) {
+            held.retain(|address| !addresses.contains(address));
+        }
+    }
+
+    pub fn held(&self, node: &str) -> BTreeSet<IpAddr> {
+        self.inner().held.get(node).cloned().unwrap_or_default()
     }
 
     /// Cuts these nodes off from the others; nobody: heals.

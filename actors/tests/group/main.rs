@@ -1,12 +1,15 @@
 //! Whole nodes in one thread: the real actors, the real log, machine and messages; only the ports are simulated. A client
 //! asks for every address every other millisecond, and whatever claims one is kept with its time.
 
+mod bgp;
 mod cluster;
 mod fabric;
+mod router;
 mod wire;
 mod world;
 
 use cluster::Cluster;
+use quorumlb_actors::status::Phase;
 
 /// hold 500 ms, its margin of 12 ms, the ping that was just answered, a commit and some steps.
 const TAKEOVER_MS: u64 = 500 + 12 + 100;
@@ -119,5 +122,36 @@ fn everything_survives_the_crash_of_every_node_at_once() {
     cluster::NODES.into_iter().for_each(|node| cluster.start(node));
     cluster.run_until("all addresses are answered for", 10_000, Cluster::all_answered);
     cluster.run_until("they are spread", 10_000, |cluster| cluster.spread() == [2, 2, 2]);
+    cluster.check_one_answer();
+}
+
+#[test]
+fn a_node_with_the_data_directory_of_another_one_takes_no_part() {
+    let mut cluster = Cluster::formed();
+    let (victim, other) = (cluster.follower(), cluster.leader());
+    cluster.kill(victim);
+    cluster.give_disk_of(other, victim);
+    cluster.start(victim);
+    let aside = |cluster: &Cluster| {
+        cluster.status(victim, |status| matches!(&status.phase, Phase::Aside(why) if why.contains("belongs to")))
+    };
+    cluster.run_until("it says whose directory it has", 5000, aside);
+    cluster.run(3000);
+    assert!(cluster.answered_by_others_than(victim), "{:?}", cluster.owners());
+    let told = cluster.status(victim, |status| status.phase.clone());
+    let expected = format!("this data directory belongs to {other}, and this is {victim}: ");
+    assert!(matches!(&told, Phase::Aside(why) if why.starts_with(&expected)), "{told:?}");
+    cluster.check_one_answer();
+}
+
+#[test]
+fn an_emptied_file_takes_nothing_away() {
+    let mut cluster = Cluster::formed();
+    let node = cluster.leader();
+    cluster.write_file(node, "");
+    let refused = |cluster: &Cluster| cluster.status(node, |status| status.config.error.contains("were they emptied"));
+    cluster.run_until("it says so", 5000, refused);
+    cluster.run(5000);
+    assert_eq!(cluster.spread(), [2, 2, 2]);
     cluster.check_one_answer();
 }

@@ -3,17 +3,23 @@
 use std::collections::BTreeSet;
 use std::future::Future;
 use std::io;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::num::NonZeroU32;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use quorumlb_actors::ports::{Clock, Disk, Files, Frames, Hold, LinkState, Links, Segment, Segments, Stamp, Wires};
+use quorumlb_actors::ports::{
+    Clock, Disk, Files, Frames, Hold, LinkState, Links, Listen, Routers, Segment, Segments, Stamp, Wires,
+};
 use quorumlb_actors::source::{self, Loaded, SourceFile};
+use quorumlb_announcer::bfd::{Bfd, Event};
+use quorumlb_announcer::bgp::session::Endpoints;
+use quorumlb_announcer::bgp::transport::{Dialer, Password, Target};
 use quorumlb_announcer::{FencedFrame, MacAddr};
 use quorumlb_raft_store::log::{LogOptions, LogStore, OpenError, inline};
-use quorumlb_raft_store::model::{Liveness, NodeName};
+use quorumlb_raft_store::model::{Family, Liveness, NodeName};
 use quorumlb_raft_store::net::Service;
 use quorumlb_raft_store::net::quic::WireCounters;
 use quorumlb_raft_store::session::BootTime;
@@ -21,6 +27,7 @@ use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
 
 use super::fabric::Fabric;
+use super::router::RouterStream;
 use super::wire::SimWire;
 
 type Answering = Pin<Box<dyn Future<Output = Vec<u8>> + Send>>;
@@ -42,7 +49,7 @@ pub struct SimWorld {
     pub me: String,
     pub fabric: Fabric,
     pub disk: SimDisk,
-    manifests: Arc<str>,
+    files: Arc<Mutex<(u64, String)>>,
     started: Instant,
     boot: Duration,
     randomness: Arc<AtomicU64>,
@@ -58,7 +65,7 @@ impl SimWorld {
             me: me.to_owned(),
             fabric,
             disk,
-            manifests: manifests.into(),
+            files: Arc::new(Mutex::new((1, manifests.to_owned()))),
             started: Instant::now(),
             boot,
             randomness: Arc::new(AtomicU64::new(seed)),
@@ -77,6 +84,12 @@ impl SimWorld {
     pub fn set_carrier(&self, up: bool) {
         *self.carrier.0.lock().unwrap() = up;
         self.carrier.1.notify_one();
+    }
+
+    /// The file holds something else from now on.
+    pub fn write_file(&self, text: &str) {
+        let mut files = self.files.lock().unwrap();
+        *files = (files.0 + 1, text.to_owned());
     }
 
     fn has_carrier(&self) -> bool {
@@ -103,6 +116,12 @@ impl Clock for SimWorld {
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         z ^ (z >> 31)
+    }
+}
+
+impl SimDisk {
+    pub fn copied(&self) -> Self {
+        Self(Arc::new(Mutex::new(self.0.lock().unwrap().clone())))
     }
 }
 
@@ -149,11 +168,13 @@ impl Files for SimWorld {
     }
 
     fn stamp(&self) -> Stamp {
-        Stamp(1)
+        Stamp(self.files.lock().unwrap().0)
     }
 
     fn load(&self) -> Loaded {
-        source::read(vec![SourceFile::from_bytes("cluster.yaml", self.manifests.as_bytes().to_vec()).unwrap()])
+        source::read(vec![
+            SourceFile::from_bytes("cluster.yaml", self.files.lock().unwrap().1.clone().into_bytes()).unwrap(),
+        ])
     }
 }
 
@@ -201,16 +222,18 @@ impl Segments for SimWorld {
 }
 
 impl Hold for SimWorld {
-    async fn hold(&self, _: &[IpAddr]) -> Result<Vec<(IpAddr, String)>, String> {
+    async fn hold(&self, addresses: &[IpAddr]) -> Result<Vec<(IpAddr, String)>, String> {
+        self.fabric.hold(&self.me, addresses);
         Ok(Vec::new())
     }
 
-    async fn let_go(&self, _: &[IpAddr]) -> Result<(), String> {
+    async fn let_go(&self, addresses: &[IpAddr]) -> Result<(), String> {
+        self.fabric.let_go(&self.me, addresses);
         Ok(())
     }
 
     async fn held(&self) -> Result<BTreeSet<IpAddr>, String> {
-        Ok(BTreeSet::new())
+        Ok(self.fabric.held(&self.me))
     }
 }
 
@@ -249,5 +272,66 @@ impl Wires for SimWorld {
 
     fn counters(_: &SimWire) -> WireCounters {
         WireCounters::default()
+    }
+}
+
+/// Reaches the routers of the fabric.
+pub struct SimDialer {
+    fabric: Fabric,
+    endpoints: Endpoints,
+}
+
+impl Dialer for SimDialer {
+    type Stream = RouterStream;
+
+    fn dial(&self) -> impl Future<Output = io::Result<RouterStream>> + Send + 'static {
+        let (fabric, endpoints) = (self.fabric.clone(), self.endpoints);
+        async move { fabric.router().ok_or(io::ErrorKind::ConnectionRefused)?.connect(endpoints) }
+    }
+}
+
+/// Nobody dials these nodes.
+pub struct Deaf;
+
+impl Listen for Deaf {
+    type Stream = RouterStream;
+
+    fn set_password(&self, _: IpAddr, _: Option<&Password>) -> io::Result<()> {
+        Ok(())
+    }
+
+    async fn accept(&self) -> io::Result<RouterStream> {
+        std::future::pending().await
+    }
+}
+
+impl Routers for SimWorld {
+    type Stream = RouterStream;
+    type Dialer = SimDialer;
+    type Listener = Deaf;
+
+    fn dialer(&self, target: Target) -> SimDialer {
+        let local = SocketAddr::new(format!("10.0.5.1{}", self.number()).parse().unwrap(), 40_000);
+        SimDialer { fabric: self.fabric.clone(), endpoints: Endpoints { local, remote: target.peer } }
+    }
+
+    fn listen(&self, _: SocketAddr) -> io::Result<Deaf> {
+        Ok(Deaf)
+    }
+
+    fn prepare(&self, _: &Target, _: &RouterStream) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn start_bfd(&self) -> Result<(Bfd, mpsc::Receiver<Event>), String> {
+        Err("there is no BFD here".to_owned())
+    }
+
+    async fn gateway(&self, _: Family) -> Result<(IpAddr, NonZeroU32), String> {
+        Err("there is no default route here".to_owned())
+    }
+
+    async fn router_on(&self, _: &str) -> Result<(IpAddr, NonZeroU32), String> {
+        Err("there is no router here".to_owned())
     }
 }

@@ -200,6 +200,7 @@ impl<W: Wire> Participant<W> {
     /// # Errors
     /// When Raft has failed.
     pub async fn tend_log(&self) -> Result<(), GroupError> {
+        self.inner.store.note_committed();
         let (applied, snapshot, purged) = {
             let metrics = self.inner.metrics.borrow_watched();
             let index = |log_id: Option<LogIdOf<TypeConfig>>| log_id.map(|log_id| log_id.index);

@@ -70,7 +70,7 @@ impl AddressBook {
     /// Rebuilds what is derived, from the wanted state that the book was last reconciled with. Grants that do not fit into
     /// it wait, as seeded ones do, for the next [`AddressBook::reconcile`].
     pub fn reindex(&mut self, wanted: &Wanted) {
-        self.ledger = Ledger::new(Pools::new(wanted));
+        self.ledger = Ledger::new(Pools::new(wanted), self.ledger.take_reserved());
         for (key, grants) in &self.grants {
             let Some(service) = wanted.services.get(key).filter(|_| !self.unsettled.contains(key)) else {
                 self.unsettled.insert(key.clone());

@@ -170,6 +170,10 @@ impl<'a> Rules<'a> {
                 "pool {name} leaves {address} out as a reserved address; ask for another address"
             ));
         }
+        if let Some(node) = self.ledger.reserved().node(address) {
+            let message = format!("{address} is the address of {node}; ask for another address");
+            return Err(Pending::new(Reason::AddressInUse, message));
+        }
         let admitted = self.ledger.admits(address, id, Terms::of(service, dialect).as_ref());
         admitted.map(|()| id).map_err(|clash| Pending { reason: clash.reason, message: clash.message })
     }

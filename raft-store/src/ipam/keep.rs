@@ -33,6 +33,9 @@ impl Rules<'_> {
     /// Whether a service may adopt an address that its status says it has.
     pub(super) fn adopts(&self, service: &Service, address: IpAddr, held: &[(IpAddr, SpaceId)]) -> Option<SpaceId> {
         let id = self.keeps(service, address, None, held)?;
+        if self.ledger.reserved().node(address).is_some() {
+            return None;
+        }
         self.ledger.pools.get(id).may_use(address).then_some(id)
     }
 

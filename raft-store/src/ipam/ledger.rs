@@ -6,6 +6,7 @@ use std::net::IpAddr;
 
 use super::pools::{Pools, SpaceId};
 use super::reason::Reason;
+use super::reserved::Reserved;
 use super::sharing::{Pact, PortKey, Refusal, Terms};
 use super::waiting::Waiting;
 use crate::model::{Dialect, Family, ServiceKey};
@@ -19,6 +20,7 @@ pub(super) struct Ledger {
     /// Whether it was built at all; it is not stored.
     pub(super) ready: bool,
     pub(super) pools: Pools,
+    reserved: Reserved,
     tenancies: BTreeMap<IpAddr, Tenancy>,
     shared: BTreeMap<(Dialect, Family, String), Shared>,
     pub(super) waiting: Waiting,
@@ -55,8 +57,37 @@ pub(super) struct Clash {
 
 impl Ledger {
     /// A ledger without tenants.
-    pub(super) fn new(pools: Pools) -> Self {
-        Self { ready: true, pools, ..Self::default() }
+    pub(super) fn new(mut pools: Pools, reserved: Reserved) -> Self {
+        reserved.addresses().for_each(|address| pools.keep_back(address, true));
+        Self { ready: true, pools, reserved, ..Self::default() }
+    }
+
+    /// What the nodes have for themselves.
+    pub(super) fn reserved(&self) -> &Reserved {
+        &self.reserved
+    }
+
+    /// Takes it out, to make a new ledger with it.
+    pub(super) fn take_reserved(&mut self) -> Reserved {
+        std::mem::take(&mut self.reserved)
+    }
+
+    /// The nodes have other addresses now. Tells whether one became free that a pool may give out.
+    pub(super) fn reserve(&mut self, reserved: Reserved) -> bool {
+        let before = std::mem::replace(&mut self.reserved, reserved);
+        let mut freed = false;
+        for address in before.addresses().filter(|address| self.reserved.node(*address).is_none()) {
+            freed |= self.pools.holding(address).next().is_some();
+            if self.is_free(address) {
+                self.pools.keep_back(address, false);
+            }
+        }
+        for address in self.reserved.addresses().filter(|address| before.node(*address).is_none()) {
+            if !self.tenancies.contains_key(&address) {
+                self.pools.keep_back(address, true);
+            }
+        }
+        freed
     }
 
     /// Whether nobody holds the address.
@@ -125,6 +156,9 @@ impl Ledger {
             Some(terms) => Tenants::Sharing(Box::new(Pact::new(service, terms))),
         };
         self.tenancies.insert(address, Tenancy { space, tenants });
+        if self.reserved.node(address).is_some() {
+            self.pools.keep_back(address, false);
+        }
         self.pools.take(address);
         self.pools.get_mut(space).count(address, true);
     }
@@ -143,7 +177,10 @@ impl Ledger {
         let space = tenancy.space;
         if empty {
             self.tenancies.remove(&address);
-            self.pools.release(address);
+            match self.reserved.node(address) {
+                Some(_) => self.pools.keep_back(address, true),
+                None => self.pools.release(address),
+            }
             self.pools.get_mut(space).count(address, false);
         }
         let terms = terms?;
@@ -177,7 +214,8 @@ impl Ledger {
         let shared = shared.filter(|shared| {
             terms.ports.iter().all(|port| shared.ports.get(port).is_none_or(|count| *count < shared.addresses.len()))
         });
-        shared.into_iter().flat_map(|shared| shared.addresses.iter().copied()).filter(|address| {
+        let ours = |address: &IpAddr| self.reserved.node(*address).is_none();
+        shared.into_iter().flat_map(|shared| shared.addresses.iter().copied()).filter(ours).filter(|address| {
             self.space_of(*address).is_some_and(|space| self.admits(*address, space, Some(terms)).is_ok())
         })
     }

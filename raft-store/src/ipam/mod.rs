@@ -9,6 +9,8 @@
 //! each by its own rules; all its addresses come from pools of one dialect. A service that speaks to a dialect (by its
 //! annotations) is served by that dialect alone, as long as that dialect has a pool. What a service has decides first.
 //!
+//! Addresses that nodes have for themselves ([`Reserved`]) are never given out.
+//!
 //! Free space is kept as intervals over the usable addresses of each block, so that the size of a pool does not matter.
 
 mod book;
@@ -25,6 +27,7 @@ mod pools;
 mod reason;
 mod reconcile;
 mod request;
+mod reserved;
 mod sharing;
 mod space;
 mod span;
@@ -37,4 +40,5 @@ mod tests;
 pub use book::{AddressBook, AllocationChange, Grant, Touched};
 pub use fit::{is_served, serving_dialects};
 pub use reason::{Pending, Reason};
+pub use reserved::Reserved;
 pub use usage::PoolUsage;

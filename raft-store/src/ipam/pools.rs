@@ -108,6 +108,13 @@ impl Pools {
         }
     }
 
+    /// Keeps an address back for a node, or no more, in every standing pool that holds it.
+    pub(super) fn keep_back(&mut self, address: IpAddr, on: bool) {
+        for id in self.holding(address) {
+            self.spaces[id].keep_back(address, on);
+        }
+    }
+
     /// The standing pools, one of each dialect at most, that hold an address.
     pub(super) fn holding(&self, address: IpAddr) -> impl Iterator<Item = SpaceId> + use<> {
         [Dialect::Native, Dialect::Cilium, Dialect::MetalLb]

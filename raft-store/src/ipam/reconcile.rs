@@ -82,7 +82,8 @@ impl<'a> Round<'a> {
 
     /// Lifts every service, and takes the pools as they are now.
     fn lift_everything(&mut self) {
-        self.book.ledger = Ledger::new(Pools::new(self.wanted));
+        let reserved = self.book.ledger.take_reserved();
+        self.book.ledger = Ledger::new(Pools::new(self.wanted), reserved);
         self.book.unsettled.clear();
         let mut pending = mem::take(&mut self.book.pending);
         let grants = mem::take(&mut self.book.grants).into_iter();

@@ -21,6 +21,8 @@ pub(super) struct Space {
     by_first: BTreeMap<(Family, u128), usize>,
     /// Addresses of each family that are held by a service which got them from this pool.
     in_use: [u64; 2],
+    /// Usable addresses of each family that are kept back for nodes.
+    kept_back: [u64; 2],
 }
 
 /// A part of a block that no earlier block of the pool covers.
@@ -37,7 +39,8 @@ struct Piece {
 impl Space {
     pub(super) fn new(pool: &Pool, conflict: Option<Conflict>) -> Self {
         let (pool, conflict) = (pool.clone(), conflict);
-        let mut space = Self { pool, conflict, pieces: Vec::new(), by_first: BTreeMap::new(), in_use: [0; 2] };
+        let mut space =
+            Self { pool, conflict, pieces: Vec::new(), by_first: BTreeMap::new(), in_use: [0; 2], kept_back: [0; 2] };
         for block in space.pool.blocks.clone() {
             space.add_block(&block);
         }
@@ -122,6 +125,19 @@ impl Space {
         }
     }
 
+    /// Keeps an address that nobody has from being given out, or no more.
+    pub(super) fn keep_back(&mut self, address: IpAddr, on: bool) {
+        let Some((at, number)) = self.slot(address) else { return };
+        let kept = &mut self.kept_back[Family::of(address) as usize];
+        if on {
+            *kept += 1;
+            self.pieces[at].free.take(number);
+        } else {
+            *kept = kept.saturating_sub(1);
+            self.pieces[at].free.release(number);
+        }
+    }
+
     /// Counts an address that a service got from this pool, or lost again.
     pub(super) fn count(&mut self, address: IpAddr, gained: bool) {
         let used = &mut self.in_use[Family::of(address) as usize];
@@ -133,10 +149,11 @@ impl Space {
         self.in_use[family as usize]
     }
 
-    /// Usable addresses of the family, free or not; saturates.
+    /// Usable addresses of the family that no node has for itself, free or not; saturates.
     pub(super) fn total(&self, family: Family) -> u128 {
         let spans = self.pieces.iter().filter(|piece| piece.family == family).filter_map(|piece| piece.span);
-        spans.fold(0, |sum: u128, span| sum.saturating_add(span.last_ordinal().saturating_add(1)))
+        let all = spans.fold(0, |sum: u128, span| sum.saturating_add(span.last_ordinal().saturating_add(1)));
+        all.saturating_sub(u128::from(self.kept_back[family as usize]))
     }
 
     /// Whether the pool has usable addresses of the family at all, free or not.

@@ -130,7 +130,7 @@ impl Core {
                 shared.tail.purge(*upto);
                 shared.weight.purge(upto.index);
             }
-            Write::Append(_) | Write::Vote(_) | Write::Local { .. } | Write::Snapshot { .. } => {}
+            Write::Append(_) | Write::Vote(_) | Write::Note | Write::Local { .. } | Write::Snapshot { .. } => {}
         }
         shared.push(write, done, None);
         Ok(())
@@ -140,6 +140,12 @@ impl Core {
     pub(super) fn note_committed(&self, log_id: Option<LogIdOf<TypeConfig>>) -> io::Result<()> {
         self.lock_writable()?.committed.log_id = log_id;
         Ok(())
+    }
+
+    /// Whether how far the log is committed is not on disk, and nothing waits that would take it along.
+    pub(super) fn note_is_due(&self) -> bool {
+        let shared = self.lock();
+        shared.queue.is_empty() && shared.failed.is_none() && shared.committed.log_id > shared.committed.stored
     }
 
     pub(super) fn committed(&self) -> Option<LogIdOf<TypeConfig>> {

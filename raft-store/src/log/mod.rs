@@ -18,11 +18,12 @@
 //!
 //! # What is not fsynced
 //!
-//! How far the log is committed is written along with some write that comes anyway, and the applied state never:
-//! after a restart the log is applied again from the last snapshot on.
+//! How far the log is committed is written along with some write that comes anyway, or by [`LogStore::note_committed`],
+//! and the applied state never: after a restart the log is applied again from the last snapshot on.
 
 mod commit;
 mod core;
+mod directory;
 mod error;
 mod health;
 mod local;
@@ -36,9 +37,11 @@ use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
+use redb::backends::FileBackend;
 use redb::{Builder, Database, StorageBackend};
 
 pub use self::commit::{CommitPort, Pump, dedicated_thread, inline};
+pub use self::directory::{is_free, make as make_directory};
 pub use self::error::OpenError;
 pub use self::health::{HealthWatch, StorageHealth, probe};
 pub use self::local::{Local, LocalStore};
@@ -87,7 +90,9 @@ impl LogStore {
     /// See [`OpenError`]: each says what to do.
     pub fn open(directory: &Path) -> Result<Self, OpenError> {
         let file = directory.join(FILE_NAME);
-        let database = builder().create(&file).map_err(|error| OpenError::from_database(&file, error))?;
+        let private = directory::private_file(&file).map_err(|error| OpenError::from_io(&file, error))?;
+        let database = FileBackend::new(private).and_then(|backend| builder().create_with_backend(backend));
+        let database = database.map_err(|error| OpenError::from_database(&file, error))?;
         // The new file's name must be as durable as what it holds.
         File::open(directory)
             .and_then(|directory| directory.sync_all())
@@ -134,6 +139,15 @@ impl LogStore {
     /// The last index behind which more than `keep` bytes of entries follow, if there are that many.
     pub fn behind(&self, keep: u64) -> Option<u64> {
         self.handle.core.weigh(|weight| weight.behind(keep))
+    }
+
+    /// Has the disk learn how far the log is committed, if it does not know: a node that starts without a quorum knows no
+    /// more than that. To be called now and then.
+    pub fn note_committed(&self) {
+        if self.handle.core.note_is_due() {
+            // A disk that fails says so by its health.
+            let _ = self.write_later(tables::Write::Note);
+        }
     }
 
     /// What this node keeps for itself.

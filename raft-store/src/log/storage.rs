@@ -27,7 +27,7 @@ impl LogStore {
     }
 
     /// Has a write done in its order, without waiting for it.
-    fn write_later(&self, write: Write) -> io::Result<()> {
+    pub(super) fn write_later(&self, write: Write) -> io::Result<()> {
         self.handle.core.submit(write, IOFlushed::noop())?;
         self.handle.port.wake();
         Ok(())

@@ -53,6 +53,8 @@ pub(super) enum Write {
     /// Drops everything up to here.
     Purge(LogId),
     Vote(Vote),
+    /// Nothing but the note of how far the log is committed, which goes along with every write but an append.
+    Note,
     Local {
         key: &'static str,
         record: Vec<u8>,
@@ -199,6 +201,7 @@ fn perform(
             put(meta, PURGED, upto)?;
         }
         Write::Vote(vote) => put(meta, VOTE, vote)?,
+        Write::Note => {}
         Write::Local { key, record } => {
             transaction.open_table(LOCAL)?.insert(key, record.as_slice())?;
         }

@@ -1,11 +1,14 @@
 //! What follows from the rest of the state, kept up with every change so that nothing has to be counted anew.
 
+mod journal;
 mod tally;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::OnceLock;
 
+pub(super) use journal::Journal;
+pub use journal::{Mark, Touched};
 pub(super) use tally::Tally;
 
 use super::Ownership;
@@ -26,6 +29,8 @@ pub(super) struct Derived {
     pub(super) tally: Option<Tally>,
     /// Whether a rebalance would move anything, once someone asked.
     pub(super) balance: OnceLock<Balance>,
+    /// Which services were touched of late.
+    pub(super) journal: Journal,
 }
 
 /// The answer to whether a rebalance would move anything.

@@ -28,6 +28,21 @@ pub enum Event {
         /// Whose files it came from.
         by: NodeName,
     },
+    /// A configuration takes the place of another one. A large one may come in several of these.
+    Replaced {
+        /// The new one's digest.
+        digest: ConfigDigest,
+        /// The old one's.
+        before: ConfigDigest,
+        /// Whose files the new one came from.
+        by: NodeName,
+        /// What the old one had and the new one has not.
+        removed: Listed,
+        /// What is otherwise in the new one.
+        changed: Listed,
+        /// How many objects only the new one has.
+        added: u32,
+    },
     /// A service has other addresses than before.
     Allocated {
         /// Which service.
@@ -143,6 +158,27 @@ pub enum Event {
     },
 }
 
+/// Some of many.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Listed {
+    /// How many there are.
+    pub count: u32,
+    /// The first few, by kind and name.
+    pub names: Vec<String>,
+}
+
+impl Listed {
+    /// So many are named.
+    const NAMED: usize = 8;
+
+    pub(super) fn add(&mut self, name: impl std::fmt::Display) {
+        self.count += 1;
+        if self.names.len() < Self::NAMED {
+            self.names.push(name.to_string());
+        }
+    }
+}
+
 impl Record {
     /// About how many bytes it takes in memory.
     pub fn weight(&self) -> usize {
@@ -157,6 +193,10 @@ impl Event {
         let key = |service: &ServiceKey| service.namespace.len() + service.name.len();
         match self {
             Self::Configured { by, .. } => name(by),
+            Self::Replaced { by, removed, changed, .. } => {
+                let names = removed.names.iter().chain(&changed.names);
+                name(by) + names.map(|name| size_of::<String>() + name.len()).sum::<usize>()
+            }
             Self::Allocated { service, addresses, before } => {
                 key(service) + size_of::<IpAddr>() * (addresses.len() + before.len())
             }
@@ -190,4 +230,6 @@ pub enum MoveReason {
     Preferred,
     /// Another node has less to do.
     Rebalance,
+    /// No service has the address any more.
+    Unused,
 }

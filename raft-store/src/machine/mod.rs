@@ -11,7 +11,8 @@ mod staging;
 mod state;
 
 pub use command::{Command, Epoch, Incarnation, NodeReport, Outcome, Proposal, SessionId};
-pub use event::{Event, MoveReason, Record};
+pub use derived::{Mark, Touched};
+pub use event::{Event, Listed, MoveReason, Record};
 pub use state::{Applied, MemberState, Moving, Ownership, Session, State};
 
 #[cfg(test)]

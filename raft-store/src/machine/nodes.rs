@@ -20,16 +20,20 @@ impl State {
         if member.session.is_some_and(|session| session.incarnation != incarnation) {
             return Outcome::Refused(format!("{node} has a newer run than the one that reports"));
         }
-        let same_view = member.report.as_ref().is_some_and(|before| before.interfaces == report.interfaces)
-            && member.refused == report.refused;
+        let interfaces_changed = member.report.as_ref().is_none_or(|before| before.interfaces != report.interfaces);
+        let same_view = !interfaces_changed && member.refused == report.refused;
         let message = difference(member.report.as_ref(), report);
         member.refused = report.refused.clone();
         member.report = Some(report.clone());
         if !message.is_empty() {
             events.push(Event::NodeChanged { node: node.clone(), message });
         }
+        if interfaces_changed {
+            self.derived.journal.touch_everything();
+        }
         if !same_view {
             self.nodes_changed();
+            self.follow_own_addresses(events);
             // A report never ends an ownership by itself, not even that of a lost carrier: by the time it is applied
             // everywhere, the carrier may be back and the owner, which may not have applied it yet, answer again (P3).
             self.settle(&Reconsider::Everything, events);
@@ -162,7 +166,9 @@ impl State {
                 self.members.remove(node);
                 events.push(Event::Forgotten { node: node.clone() });
                 // Its declared interfaces count again, which may decide whether others have the only subnet.
+                self.derived.journal.touch_everything();
                 self.nodes_changed();
+                self.follow_own_addresses(events);
                 self.settle(&Reconsider::Everything, events);
                 Outcome::Done
             }

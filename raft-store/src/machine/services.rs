@@ -121,6 +121,34 @@ mod tests {
     }
 
     #[test]
+    fn a_configuration_tells_what_it_takes_from_the_one_before() {
+        let mut state = State::default();
+        let replace = |state: &mut State, wanted: &Wanted, digest: u8| {
+            let delta = state.delta_to_files(wanted).unwrap();
+            let complete = Some(crate::model::ConfigDigest([digest; 32]));
+            // In parts, as a large one comes.
+            let parts = Delta { complete, ..delta }.chunks(3, usize::MAX).into_iter();
+            parts.flat_map(|part| apply(state, Command::Configure(part)).1).collect::<Vec<_>>()
+        };
+        let many: Vec<Service> = (0..12).map(|number| service(&format!("s{number:02}"), 80)).collect();
+        let told = |events: Vec<Event>| -> Vec<_> {
+            let of = |event| match event {
+                Event::Replaced { before, removed, changed, added, .. } => Some((before, removed, changed, added)),
+                _ => None,
+            };
+            events.into_iter().filter_map(of).collect()
+        };
+        assert_eq!(told(replace(&mut state, &files(&many), 1)), [], "there was none before");
+        let events = told(replace(&mut state, &files(&[service("s03", 81), service("new", 80)]), 2));
+        // What has to take effect together comes first, services that take any address later.
+        let [(before, removed, ..), last] = &events[..] else { panic!("{events:?}") };
+        assert_eq!(*before, crate::model::ConfigDigest([1; 32]));
+        assert_eq!((removed.count, removed.names.len(), &*removed.names[0]), (11, 8, "service default/s00"));
+        assert_eq!((last.1.count, last.2.count, &*last.2.names[0]), (0, 1, "service default/s03"));
+        assert_eq!(events.iter().map(|(.., added)| added).sum::<u32>(), 1);
+    }
+
+    #[test]
     fn the_files_take_a_service_over() {
         let mut state = State::default();
         let api = service("api", 80);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::derived::Derived;
+use super::derived::{Derived, Mark, Touched};
 use super::staging::Staged;
 use super::{Command, Epoch, Event, Incarnation, MoveReason, NodeReport, Outcome, Proposal, SessionId};
 use crate::ipam::AddressBook;
@@ -137,6 +137,7 @@ impl State {
 
     /// Rebuilds what is derived and not stored; call it after deserialising.
     pub fn reindex(&mut self) {
+        self.book.reserve(self.own_addresses());
         self.book.reindex(&self.wanted);
         self.share_interfaces();
         self.derived = Derived::of(&self.wanted, &self.owners);
@@ -179,6 +180,12 @@ impl State {
     /// Every address that someone could answer for: granted ones and external IPs.
     pub fn addresses(&self) -> BTreeSet<IpAddr> {
         self.book.addresses().chain(self.derived.external.keys().copied()).collect()
+    }
+
+    /// Which services were touched since `mark` was given out, they themselves, their addresses or their backends, and the
+    /// mark for the next time. For those who keep up with what services tell; drained nodes and owners are no matter here.
+    pub fn touched_since(&self, mark: Option<&Mark>) -> (Touched, Mark) {
+        self.derived.journal.since(mark)
     }
 
     /// Puts an owner in place that was decided elsewhere: for a plan that continues an earlier one.

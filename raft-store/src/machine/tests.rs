@@ -295,6 +295,27 @@ fn an_external_address_that_is_taken_back_loses_its_owner() {
 }
 
 #[test]
+fn the_address_of_a_deleted_service_is_released_because_nobody_has_it() {
+    let mut state = State::default();
+    let mut apply =
+        |index, command| state.apply(index, &Proposal { at_ms: 0, by: NodeName::from("test"), command }).events;
+    apply(1, configure(ground()));
+    apply(2, Command::OpenSession { node: "a".into(), incarnation: Incarnation(1) });
+    let key = ServiceKey::new("default", "web");
+    apply(3, configure(vec![service(key.clone(), Shape::Plain)]));
+    let events = apply(4, Command::Configure(Delta { remove: vec![ObjectKey::Service(key)], ..Delta::default() }));
+    let asked = events.iter().find_map(|event| match event {
+        Event::ReleaseAsked { address, epoch, why, .. } => Some((*address, *epoch, *why)),
+        _ => None,
+    });
+    let (address, epoch, why) = asked.expect("its owner is asked to release it");
+    assert_eq!(why, MoveReason::Unused);
+    let events = apply(5, Command::Release { node: "a".into(), addresses: vec![(address, epoch)] });
+    let message = "no service has the address any more".to_owned();
+    assert_eq!(events, [Event::Unowned { address, from: "a".into(), message }]);
+}
+
+#[test]
 fn a_wanted_state_is_adopted_as_a_delta_of_all_its_objects_is_applied() {
     let mut wanted = Wanted::default();
     ground().into_iter().for_each(|object| wanted.put(object));

@@ -77,6 +77,17 @@ pub enum BgpRemote {
     DefaultGateway(Family),
 }
 
+impl fmt::Display for BgpRemote {
+    /// The address, the interface's name, or `default-gateway/IPv4`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Address(address) => write!(f, "{address}"),
+            Self::Interface(name) => f.write_str(name),
+            Self::DefaultGateway(family) => write!(f, "default-gateway/{family}"),
+        }
+    }
+}
+
 /// The AS number of a router.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum RemoteAsn {

@@ -58,8 +58,14 @@ impl Delta {
             whole.remove.extend(part.remove);
             whole.put.extend(part.put);
             whole.complete = part.complete.or(whole.complete);
+            whole.part = part.part.or(whole.part);
         }
         whole
+    }
+
+    /// The configuration that it leads to, if it is of one.
+    pub fn leads_to(&self) -> Option<ConfigDigest> {
+        self.complete.or_else(|| self.part?.of.config)
     }
 
     /// Whether it changes nothing and completes nothing.

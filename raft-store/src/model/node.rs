@@ -1,6 +1,6 @@
 //! Nodes as the wanted state describes them.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use ipnetwork::IpNetwork;
 use serde::{Deserialize, Serialize};
@@ -25,7 +25,7 @@ pub struct Node {
     /// Its pod networks.
     pub pod_cidrs: Vec<IpNetwork>,
     /// Its addresses as Kubernetes knows them (`status.addresses`), or empty.
-    pub addresses: Vec<std::net::IpAddr>,
+    pub addresses: Vec<IpAddr>,
     /// Share of the addresses relative to other nodes, 1 to 1000; 1 where the manifest gave none.
     pub weight: u32,
     /// Its condition `NetworkUnavailable` is true: it owns nothing.
@@ -49,5 +49,20 @@ impl Node {
     /// Whether the node is kept out by [`EXCLUDE_LABEL`], whatever the label's value.
     pub fn excluded(&self) -> bool {
         self.labels.contains_key(EXCLUDE_LABEL)
+    }
+
+    /// The addresses that are the node's own, as far as the wanted state tells: no service may have one of them. Some may
+    /// come more than once.
+    pub fn own_addresses(&self) -> impl Iterator<Item = IpAddr> + '_ {
+        let interfaces = self.interfaces.iter().flatten().flat_map(Interface::own_addresses);
+        let reached_at = self.address.map(|address| address.ip());
+        interfaces.chain(reached_at).chain(self.addresses.iter().copied())
+    }
+}
+
+impl Interface {
+    /// Its addresses without their prefix lengths.
+    pub fn own_addresses(&self) -> impl Iterator<Item = IpAddr> + '_ {
+        self.addresses.iter().map(IpNetwork::ip)
     }
 }

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 
 use super::{
-    BgpAdvertisement, BgpOverride, BgpPeer, ClusterSettings, Endpoint, L2Policy, Namespace, Node, Object, Pool,
-    Service, ServiceKey, Wanted,
+    BgpAdvertisement, BgpOverride, BgpPeer, ClusterSettings, Endpoint, L2Policy, Namespace, Node, Object, ObjectKey,
+    Pool, Service, ServiceKey, Wanted,
 };
 
 /// An [`Object`] that stays where it is; written out it looks the same.
@@ -28,6 +28,23 @@ pub enum ObjectRef<'a> {
 }
 
 impl ObjectRef<'_> {
+    /// Which object this is.
+    pub fn key(self) -> ObjectKey {
+        match self {
+            Self::Settings(_) => ObjectKey::Settings,
+            Self::Node(node) => ObjectKey::Node(node.name.clone()),
+            Self::Namespace(namespace) => ObjectKey::Namespace(namespace.name.clone()),
+            Self::Pool(pool) => ObjectKey::Pool(pool.dialect, pool.name.clone()),
+            Self::L2Policy(policy) => ObjectKey::L2Policy(policy.dialect, policy.name.clone()),
+            Self::Service(service) => ObjectKey::Service(service.key.clone()),
+            Self::Endpoints(service, _) => ObjectKey::Endpoints(service.clone()),
+            Self::EndpointsKnown(_) => ObjectKey::EndpointsKnown,
+            Self::BgpPeer(peer) => ObjectKey::BgpPeer(peer.dialect, peer.name.clone()),
+            Self::BgpAdvertisement(told) => ObjectKey::BgpAdvertisement(told.dialect, told.name.clone()),
+            Self::BgpOverride(own) => ObjectKey::BgpOverride(own.node.clone()),
+        }
+    }
+
     /// A copy of the object.
     pub fn to_object(self) -> Object {
         match self {

@@ -113,6 +113,25 @@ impl fmt::Debug for ConfigDigest {
     }
 }
 
+impl fmt::Display for ObjectKey {
+    /// The kind in small letters, and the name.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Settings => f.write_str("the settings"),
+            Self::EndpointsKnown => f.write_str("whether endpoints are known"),
+            Self::Node(name) => write!(f, "node {name}"),
+            Self::Namespace(name) => write!(f, "namespace {name}"),
+            Self::Pool(_, name) => write!(f, "pool {name}"),
+            Self::L2Policy(_, name) => write!(f, "L2 policy {name}"),
+            Self::BgpOverride(node) => write!(f, "BGP override for {node}"),
+            Self::BgpPeer(_, name) => write!(f, "BGP peer {name}"),
+            Self::BgpAdvertisement(_, name) => write!(f, "BGP advertisement {name}"),
+            Self::Endpoints(service) => write!(f, "endpoints of {service}"),
+            Self::Service(service) => write!(f, "service {service}"),
+        }
+    }
+}
+
 impl Object {
     /// Which object this is.
     pub fn key(&self) -> ObjectKey {
@@ -151,6 +170,24 @@ impl Wanted {
                 drop(self.bgp.advertisements.insert((told.dialect, told.name.clone()), *told));
             }
             Object::BgpOverride(own) => drop(self.bgp.overrides.insert(own.node.clone(), *own)),
+        }
+    }
+
+    /// Whether there is such an object.
+    pub fn has(&self, key: &ObjectKey) -> bool {
+        match key {
+            ObjectKey::Settings | ObjectKey::EndpointsKnown => true,
+            ObjectKey::Node(name) => self.nodes.contains_key(name),
+            ObjectKey::Namespace(name) => self.namespaces.contains_key(name),
+            ObjectKey::Pool(dialect, name) => self.pools.contains_key(&(*dialect, name.clone())),
+            ObjectKey::L2Policy(dialect, name) => self.l2_policies.contains_key(&(*dialect, name.clone())),
+            ObjectKey::Service(service) => self.services.contains_key(service),
+            ObjectKey::Endpoints(service) => self.endpoints.contains_key(service),
+            ObjectKey::BgpPeer(dialect, name) => self.bgp.peers.contains_key(&(*dialect, name.clone())),
+            ObjectKey::BgpAdvertisement(dialect, name) => {
+                self.bgp.advertisements.contains_key(&(*dialect, name.clone()))
+            }
+            ObjectKey::BgpOverride(node) => self.bgp.overrides.contains_key(node),
         }
     }
 

@@ -21,6 +21,7 @@ pub struct Identity {
     chain: Vec<CertificateDer<'static>>,
     key: PrivateKeyDer<'static>,
     roots: Arc<RootCertStore>,
+    authorities: Vec<String>,
     from: OffsetDateTime,
     until: OffsetDateTime,
 }
@@ -32,6 +33,7 @@ impl Clone for Identity {
             chain: self.chain.clone(),
             key: self.key.clone_key(),
             roots: self.roots.clone(),
+            authorities: self.authorities.clone(),
             from: self.from,
             until: self.until,
         }
@@ -53,6 +55,7 @@ impl Identity {
         if now < from || now > until {
             return Err(PkiError::OutOfDate { path: certificate.to_owned(), from, until, now });
         }
+        let fingerprints = authorities.iter().map(fingerprint).collect();
         let mut roots = RootCertStore::empty();
         for root in authorities {
             roots.add(root).map_err(|error| PkiError::content(authority, error, "a certificate authority"))?;
@@ -60,7 +63,7 @@ impl Identity {
         let roots = Arc::new(roots);
         check_signature(authority, &roots, certificate, &chain, now)?;
         check_key(certificate, &chain, key, &private)?;
-        Ok(Self { name, chain, key: private, roots, from, until })
+        Ok(Self { name, chain, key: private, roots, authorities: fingerprints, from, until })
     }
 
     /// Checks that the certificate is for the node that this one is meant to be.
@@ -90,6 +93,11 @@ impl Identity {
         self.until
     }
 
+    /// The SHA-256 fingerprints of the authorities that it trusts, as `openssl x509 -fingerprint -sha256` shows them.
+    pub fn authorities(&self) -> &[String] {
+        &self.authorities
+    }
+
     pub(crate) fn chain(&self) -> Vec<CertificateDer<'static>> {
         self.chain.clone()
     }
@@ -101,6 +109,12 @@ impl Identity {
     pub(crate) fn roots(&self) -> Arc<RootCertStore> {
         self.roots.clone()
     }
+}
+
+/// The fingerprint of a certificate: pairs of hexadecimal digits of its SHA-256.
+fn fingerprint(certificate: &CertificateDer<'_>) -> String {
+    let digest = ring::digest::digest(&ring::digest::SHA256, certificate);
+    digest.as_ref().iter().map(|byte| format!("{byte:02X}")).collect::<Vec<_>>().join(":")
 }
 
 /// The node that a certificate is for: its one DNS name, which is not a wildcard. `None` for any other certificate.
@@ -236,6 +250,8 @@ mod tests {
         let identity = lab.load_node1(lab.now).unwrap();
         assert_eq!(identity.name(), &NodeName::from("node1"));
         assert_eq!(identity.valid_until(), lab.now + time::Duration::days(30));
+        let [authority] = identity.authorities() else { panic!("{:?}", identity.authorities()) };
+        assert!(authority.len() == 95 && authority.split(':').all(|pair| pair.len() == 2), "{authority}");
         identity.expect_name(&"node1".into(), &lab.path("node1.crt")).unwrap();
         let error = identity.expect_name(&"node2".into(), &lab.path("node1.crt")).unwrap_err().to_string();
         assert!(error.ends_with("node1.crt: is for node node1, but this is node node2"), "{error}");

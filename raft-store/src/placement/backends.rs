@@ -10,7 +10,7 @@ use crate::model::{Backend, Endpoint, Interface, Node, NodeName, Service, Wanted
 
 /// Tells on which node an address or a named endpoint is.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Whereabouts {
+pub(crate) struct Whereabouts {
     by_name: BTreeMap<NodeName, u32>,
     by_address: BTreeMap<IpAddr, Vec<u32>>,
     by_pod_network: PrefixIndex<Vec<u32>>,
@@ -18,7 +18,7 @@ pub(super) struct Whereabouts {
 
 /// What is known of a service's backends.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Backends {
+pub(crate) enum Backends {
     /// Nothing is known: they are taken to exist, on every node.
     Unknown,
     /// At least one takes connections; the nodes they are on, in order, each once.
@@ -29,7 +29,7 @@ pub(super) enum Backends {
 
 impl Whereabouts {
     /// Adds the node with the next index.
-    pub(super) fn add(&mut self, index: u32, node: &Node, interfaces: Option<&[Interface]>) {
+    pub(crate) fn add(&mut self, index: u32, node: &Node, interfaces: Option<&[Interface]>) {
         self.by_name.insert(node.name.clone(), index);
         let of_interfaces = interfaces.unwrap_or_default().iter().flat_map(|interface| &interface.addresses);
         let addresses: BTreeSet<IpAddr> = (node.addresses.iter().copied())
@@ -45,13 +45,13 @@ impl Whereabouts {
     }
 
     /// The index of a node.
-    pub(super) fn index(&self, node: &NodeName) -> Option<u32> {
+    pub(crate) fn index(&self, node: &NodeName) -> Option<u32> {
         self.by_name.get(node).copied()
     }
 
     /// Where a service's backends are. Ready ones count; if there are none anywhere, those that are terminating but
     /// still serve. Inline backends count by their weight: 0 drains.
-    pub(super) fn backends(&self, wanted: &Wanted, service: &Service) -> Backends {
+    pub(crate) fn backends(&self, wanted: &Wanted, service: &Service) -> Backends {
         if let Some(inline) = &service.backends {
             return self.inline(inline);
         }

@@ -196,7 +196,7 @@ impl Eligibility {
         users: &[&Service],
     ) -> Circumstances {
         let mut found = Circumstances::default();
-        let mut silent = Ineligible::NoPolicy;
+        let mut silent = Ineligible::Unused;
         for user in users {
             match self.say(wanted, address, pool, user) {
                 Ok(say) => {

@@ -26,6 +26,7 @@ mod speak;
 mod subnets;
 mod verdict;
 
+pub(crate) use backends::{Backends, Whereabouts};
 pub use balance::{Item, Move, Problem, assign_orphans, is_optimal, rebalance};
 pub use eligible::{Eligibility, NodeView};
 pub use reason::Ineligible;

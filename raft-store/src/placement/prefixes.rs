@@ -9,7 +9,7 @@ use crate::model::Family;
 
 /// Networks with a value each. A look-up asks once for each prefix length in use, however many networks there are.
 #[derive(Clone, Debug)]
-pub(super) struct PrefixIndex<T> {
+pub(crate) struct PrefixIndex<T> {
     networks: BTreeMap<IpNetwork, T>,
     lengths: BTreeMap<Family, Vec<u8>>,
 }
@@ -22,7 +22,7 @@ impl<T> Default for PrefixIndex<T> {
 
 impl<T: Default> PrefixIndex<T> {
     /// The value of a network, put there first if it is new. Host bits are ignored.
-    pub(super) fn entry(&mut self, network: IpNetwork) -> &mut T {
+    pub(crate) fn entry(&mut self, network: IpNetwork) -> &mut T {
         let lengths = self.lengths.entry(Family::of(network.ip())).or_default();
         if let Err(place) = lengths.binary_search(&network.prefix()) {
             lengths.insert(place, network.prefix());
@@ -31,7 +31,7 @@ impl<T: Default> PrefixIndex<T> {
     }
 
     /// The values of all networks that hold the address, the widest network first.
-    pub(super) fn holding(&self, address: IpAddr) -> impl Iterator<Item = &T> {
+    pub(crate) fn holding(&self, address: IpAddr) -> impl Iterator<Item = &T> {
         let lengths = self.lengths.get(&Family::of(address)).map_or(&[][..], Vec::as_slice);
         lengths.iter().filter_map(move |&length| {
             let network = IpNetwork::new(address, length).ok()?;

@@ -6,6 +6,9 @@ use serde::{Deserialize, Serialize};
 /// being eligible.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, thiserror::Error)]
 pub enum Ineligible {
+    /// No service has the address.
+    #[error("no service has the address any more")]
+    Unused,
     /// No policy speaks for any service on the address.
     #[error("no L2 policy speaks for the address")]
     NoPolicy,

@@ -18,12 +18,16 @@ pub struct Plan {
     /// Who answers ARP and NDP for which address.
     #[serde(default)]
     pub owners: Vec<Owner>,
-    /// What each node tells its BGP peers.
+    /// What each node tells its BGP peers, as long as that is no more than [`super::MAX_ADVERTISEMENTS`] rows; else a
+    /// warning says for which nodes it stands.
     #[serde(default)]
     pub advertisements: Vec<Advertisement>,
     /// Addresses whose owner differs from that of the earlier plan.
     #[serde(default)]
     pub moves: Vec<PlanMove>,
+    /// Services that do not have all the addresses any more that they had in the earlier plan.
+    #[serde(default)]
+    pub lost: Vec<LostAddresses>,
     /// How full the pools are.
     #[serde(default)]
     pub pools: Vec<PoolLine>,
@@ -82,11 +86,11 @@ fn first_epoch() -> u64 {
 pub struct Advertisement {
     /// The node.
     pub node: String,
-    /// The peer's address.
+    /// The peer's address; its interface where it is unnumbered, `default-gateway/IPv4` where it is to be found out.
     pub peer: String,
     /// The route.
     pub prefix: String,
-    /// `None` towards eBGP peers.
+    /// `None` towards eBGP peers, and towards those whose AS number their OPEN will tell.
     pub local_pref: Option<u32>,
     /// As numbers: `65000:100`, `1:2:3`.
     pub communities: Vec<String>,
@@ -103,6 +107,19 @@ pub struct PlanMove {
     pub to: Option<String>,
     /// Why.
     pub why: MoveReason,
+}
+
+/// A service that loses addresses.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LostAddresses {
+    /// `namespace/name`.
+    pub service: String,
+    /// What it had and has no more.
+    pub addresses: Vec<IpAddr>,
+    /// What it gets instead; empty when nothing.
+    pub now: Vec<IpAddr>,
+    /// Why, in words.
+    pub why: String,
 }
 
 /// How full a pool is.

@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
+use super::advertisements::{MAX_ADVERTISEMENTS, advertisements};
 use super::contract::{Allocation, Owner, PendingService, Plan, PlanMove, PlanState, PoolLine, StandingGrant, Warning};
+use super::lost::lost;
 use crate::ipam::Grant;
 use crate::machine::{Command, Epoch, Event, Incarnation, MoveReason, Proposal, State};
 use crate::model::{Dialect, NodeName, ServiceKey, Wanted};
@@ -103,14 +105,19 @@ impl Run {
 
     fn report(&self, from: Option<&Plan>) -> Plan {
         let state = &self.state;
+        let allocations = allocations(state);
+        let (advertisements, of_advertisements) = advertisements(state, MAX_ADVERTISEMENTS);
+        let mut warnings = warnings(state);
+        warnings.extend(of_advertisements);
         Plan {
-            allocations: allocations(state),
+            lost: from.map(|from| lost(state, from, &allocations)).unwrap_or_default(),
+            allocations,
             pending: pending(state),
             owners: owners(state),
-            advertisements: Vec::new(),
+            advertisements,
             moves: self.moves(from),
             pools: pools(state),
-            warnings: warnings(state),
+            warnings: warnings.into_iter().collect(),
             state: PlanState { grants: standing(state) },
         }
     }
@@ -172,7 +179,7 @@ fn pools(state: &State) -> Vec<PoolLine> {
 }
 
 /// What placement has to say, with the addresses that a policy speaks for and no node may answer for.
-fn warnings(state: &State) -> Vec<Warning> {
+fn warnings(state: &State) -> BTreeSet<Warning> {
     let mut eligibility = state.eligibility();
     let mut warnings = BTreeSet::new();
     for address in state.addresses() {
@@ -185,7 +192,11 @@ fn warnings(state: &State) -> Vec<Warning> {
             warnings.insert(Warning { object, message: format!("no node may answer for it: {why}") });
         }
     }
-    warnings.into_iter().collect()
+    for (address, node, _) in state.book.taken_from_nodes() {
+        let message = format!("a service has the address of {node}; take it out of the pool and move the service");
+        warnings.insert(Warning { object: address.to_string(), message });
+    }
+    warnings
 }
 
 fn standing(state: &State) -> Vec<StandingGrant> {

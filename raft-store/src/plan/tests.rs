@@ -103,6 +103,29 @@ fn the_same_input_again_changes_nothing() {
 }
 
 #[test]
+fn services_that_lose_their_address_are_listed() {
+    let first = plan(&cluster(&[1], 4), None);
+    assert_eq!(first.lost, []);
+    let mut wanted = cluster(&[1], 4);
+    wanted.put(pool("10.0.5.102", "10.0.5.104"));
+    wanted.services.remove(&ServiceKey::new("default", "s003"));
+    let second = plan(&wanted, Some(&first));
+    let told: Vec<String> =
+        second.lost.iter().map(|of| format!("{} {:?} {:?} {}", of.service, of.addresses, of.now, of.why)).collect();
+    assert_eq!(
+        told,
+        [
+            "default/s000 [10.0.5.100] [10.0.5.103] its pool, or what it asks for, has changed",
+            "default/s001 [10.0.5.101] [10.0.5.104] its pool, or what it asks for, has changed",
+            "default/s003 [10.0.5.103] [] the service is gone",
+        ]
+    );
+    wanted.put(pool("10.0.5.102", "10.0.5.102"));
+    let third = plan(&wanted, Some(&first));
+    assert!(third.lost[0].why.starts_with("OutOfAddresses: ") && third.lost[0].now.is_empty(), "{:?}", third.lost);
+}
+
+#[test]
 fn only_the_segment_that_holds_the_address_answers() {
     let mut wanted = cluster(&[1, 2], 10);
     wanted.put(node("node3", "10.0.10.11/24", "rack1"));

@@ -165,7 +165,7 @@ impl fmt::Display for Why {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Left(node) => write!(f, "{node} left"),
-            Self::Superseded { node, by } => write!(f, "{node} joined again as {by:x}"),
+            Self::Superseded { node, by } => write!(f, "{node} takes part as {by:x}"),
             Self::Dead { node, silent: Duration::MAX } => write!(f, "{node} was never heard of"),
             Self::Dead { node, silent } => write!(f, "{node} has been silent for {} s", silent.as_secs()),
             Self::TooFew => f.write_str("too few voters"),

@@ -56,7 +56,13 @@ macro_rules! from_rejection {
     ($($rejection:ty),*) => {$(
         impl From<$rejection> for Problem {
             fn from(rejection: $rejection) -> Self {
-                Self::new(rejection.status(), rejection.body_text())
+                match rejection.status() {
+                    StatusCode::PAYLOAD_TOO_LARGE => {
+                        let limit = super::services::MAX_BODY >> 20;
+                        Self::new(StatusCode::PAYLOAD_TOO_LARGE, format!("the body is larger than {limit} MiB"))
+                    }
+                    status => Self::new(status, rejection.body_text()),
+                }
             }
         }
     )*};

@@ -1,5 +1,6 @@
 //! Nodes are drained, serve again, and leave.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use axum::extract::rejection::QueryRejection;
@@ -11,11 +12,24 @@ use quorumlb_raft_store::model::NodeName;
 use serde::{Deserialize, Serialize};
 
 use super::super::desk::Desk;
+use super::super::report;
 use super::Context;
 use super::answer::{Problem, json, view};
 
 /// How long a proposal may wait for a leader.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Addresses that a refusal names at most.
+const NAMED: usize = 20;
+
+/// How a node is drained.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct How {
+    /// Also when addresses are left with nobody.
+    #[serde(default)]
+    force: bool,
+}
 
 #[derive(Serialize)]
 struct Drained {
@@ -32,8 +46,38 @@ pub(super) struct Waiting {
 pub(super) async fn drain<D: Desk>(
     Shared(cx): Shared<Context<D>>,
     Path(node): Path<String>,
+    how: Result<Query<How>, QueryRejection>,
 ) -> Result<Response, Problem> {
+    let Query(how) = how?;
+    if !how.force {
+        refuse_to_leave_alone(&cx, &node)?;
+    }
     set(cx, node, true).await
+}
+
+/// A node that alone may answer for something is not drained unasked: nobody would be left who does.
+fn refuse_to_leave_alone<D: Desk>(cx: &Context<D>, node: &str) -> Result<(), Problem> {
+    let node = NodeName(node.to_owned());
+    let (alone, mut texts) = view(&cx.desk)?.read(|state| {
+        let draining = state.members.get(&node).is_some_and(|member| member.draining);
+        let alone = if draining { Vec::new() } else { report::only_by(state, &node) };
+        let text = |address: &IpAddr| {
+            let services: Vec<_> = state.users_of(*address).into_iter().map(ToString::to_string).collect();
+            format!("{address} ({})", services.join(", "))
+        };
+        let texts: Vec<String> = alone.iter().take(NAMED).map(text).collect();
+        (alone, texts)
+    });
+    if alone.is_empty() {
+        return Ok(());
+    }
+    if alone.len() > NAMED {
+        texts.push(format!("and {} more", alone.len() - NAMED));
+    }
+    let list = texts.join(", ");
+    let why =
+        format!("no other node may answer for {list}: with {node} drained nobody would; --force drains it anyway");
+    Err(Problem::new(StatusCode::CONFLICT, why))
 }
 
 pub(super) async fn undrain<D: Desk>(

@@ -8,6 +8,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::http::{Request, Response};
+use axum::response::IntoResponse;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::{Service, service_fn};
@@ -20,7 +21,7 @@ use tokio::time::{sleep, timeout};
 
 use super::Shared;
 use super::answer::Problem;
-use super::route::Route;
+use super::route::{Route, unknown_key};
 
 /// Connections that are open at once on one listener.
 const MOST: usize = 256;
@@ -99,9 +100,11 @@ where
     let router = TowerToHyperService::new(router);
     let service = service_fn(|request: Request<Incoming>| {
         let route = Route::of(request.method(), request.uri().path());
+        let unknown = request.uri().query().and_then(|query| unknown_key(request.uri().path(), query));
         let (answer, shared) = (router.call(request), &shared);
         async move {
             let response: Response<Body> = match route {
+                _ if unknown.is_some() => refused(unknown.unwrap_or_default()),
                 Route::Leave => answer.await?,
                 _ => match timeout(REQUEST, answer).await {
                     Ok(answer) => answer?,
@@ -124,8 +127,11 @@ where
     }
 }
 
+fn refused(why: String) -> Response<Body> {
+    Problem::new(axum::http::StatusCode::BAD_REQUEST, why).into_response()
+}
+
 fn too_late() -> Response<Body> {
-    use axum::response::IntoResponse;
     let status = axum::http::StatusCode::GATEWAY_TIMEOUT;
     Problem::new(status, format!("no answer within {} s", REQUEST.as_secs())).into_response()
 }

@@ -18,11 +18,14 @@ const BACKLOG: i32 = 1024;
 #[derive(Debug, thiserror::Error)]
 pub enum ListenError {
     /// Another node runs.
-    #[error("another process listens on {0}: stop it first, or choose another path with --socket")]
+    #[error("another process listens on {0}: is quorumlb running already? Stop it first, or choose another --socket")]
     Taken(PathBuf),
     /// Something else is there.
     #[error("{0} is there and is no socket: choose another path with --socket")]
     NoSocket(PathBuf),
+    /// The user may not.
+    #[error("this user may not listen on {0}: run it as root, or choose another path with --socket")]
+    Forbidden(PathBuf),
     /// The system says no.
     #[error("cannot listen on {what}: {error}")]
     Io {
@@ -46,7 +49,10 @@ impl Drop for SocketFile {
 
 /// Binds the Unix socket, for its owner alone.
 pub(super) fn socket(path: &Path) -> Result<(UnixListener, SocketFile), ListenError> {
-    let failed = |error: io::Error| ListenError::Io { what: path.display().to_string(), error };
+    let failed = |error: io::Error| match error.kind() {
+        ErrorKind::PermissionDenied => ListenError::Forbidden(path.to_owned()),
+        _ => ListenError::Io { what: path.display().to_string(), error },
+    };
     if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
         DirBuilder::new().recursive(true).mode(0o755).create(parent).map_err(failed)?;
     }

@@ -136,6 +136,7 @@ fn everything<D: Desk>(context: Context<D>) -> Router {
         .route("/v1/bgp", get(reports::bgp))
         .route("/v1/advertisements", get(reports::advertisements))
         .route("/v1/backends", get(reports::backends::<D>))
+        .route("/v1/config", get(reports::config::<D>))
         .route("/v1/raft", get(reports::raft::<D>))
         .route("/v1/status", get(reports::status::<D>))
         .route("/v1/snapshot", get(reports::snapshot::<D>))

@@ -43,10 +43,16 @@ fn render(report: &StatusReport, nodes: &[NodeRow], owners: &[OwnerRow]) -> Stri
     let (node, cluster) = (escape(&report.node), escape(&report.cluster));
     let _ = write!(html, "<title>{node} · {cluster} · QuorumLB</title><h1>{node} <small>of {cluster}</small></h1>");
     let raft = &report.raft;
-    let leader = raft.leader.as_deref().map_or("nobody".to_owned(), escape);
+    let mut leader = raft.leader.as_deref().map_or("nobody".to_owned(), escape);
+    if raft.leader_silent_ms.is_some() {
+        leader += " <b class=bad>does not answer</b>";
+    }
     let session = match raft.session.valid_for_ms {
         Some(_) => "<b class=good>valid</b>".to_owned(),
-        None => format!("<b class=bad>not valid</b> {}", escape(&raft.session.why_not)),
+        None => format!(
+            "<b class=bad>not valid</b> {}; what follows is not confirmed by a quorum",
+            escape(&raft.session.why_not)
+        ),
     };
     let _ = write!(
         html,
@@ -99,7 +105,11 @@ fn table_of_nodes(html: &mut String, nodes: &[NodeRow]) {
             escape(&node.name),
             node.session,
             node.raft,
-            if node.leader { ", leads" } else { "" },
+            match (node.leader, node.leader_silent) {
+                (true, true) => ", leads, does not answer",
+                (true, false) => ", leads",
+                (false, _) => "",
+            },
             node.owned,
             escape(&node.version),
             escape(&node.not_eligible.join("; ")),

@@ -48,12 +48,25 @@ pub(super) async fn owners<D: Desk>(Shared(cx): Shared<Context<D>>) -> Answer {
     rows(&cx.desk, |state| report::owners(state, &status))
 }
 
-pub(super) async fn bgp() -> Response {
-    json(&report::bgp())
+pub(super) async fn bgp<D: Desk>(Shared(cx): Shared<Context<D>>) -> Response {
+    let rows = cx.desk.status().look(report::bgp);
+    json(&rows)
 }
 
-pub(super) async fn advertisements() -> Response {
-    json(&report::advertisements())
+pub(super) async fn advertisements<D: Desk>(Shared(cx): Shared<Context<D>>, filter: Wish) -> Answer {
+    let Query(filter) = filter?;
+    let address = filter.name.as_deref().map(|name| {
+        name.parse().map_err(|_| Problem::new(StatusCode::BAD_REQUEST, format!("{name:?} is not an address")))
+    });
+    let address = address.transpose()?;
+    let status = cx.desk.status().read();
+    rows(&cx.desk, |state| report::advertisements(state, &status, address))
+}
+
+pub(super) async fn config<D: Desk>(Shared(cx): Shared<Context<D>>, filter: Wish) -> Answer {
+    let Query(filter) = filter?;
+    // Written out while the state is held: the objects are too many to be copied.
+    Ok(view(&cx.desk)?.read(|state| json(&report::config(state, filter.name.as_deref()))))
 }
 
 pub(super) async fn raft<D: Desk>(Shared(cx): Shared<Context<D>>) -> Response {

@@ -77,6 +77,30 @@ impl Route {
     }
 }
 
+/// The query keys that a path takes.
+fn keys(path: &str) -> &'static [&'static str] {
+    match path.strip_prefix("/v1/").unwrap_or_default() {
+        "services" | "backends" | "config" => &["name"],
+        "events" => &["after", "limit", "follow"],
+        "leave" => &["wait"],
+        rest if rest.starts_with("nodes/") && rest.ends_with("/drain") => &["force"],
+        _ => &[],
+    }
+}
+
+/// What is wrong with a query: a key that means nothing here would be taken for a filter that did its work. Scrapers may
+/// add what they like to the paths that are on TCP, too.
+pub(super) fn unknown_key(path: &str, query: &str) -> Option<String> {
+    if !path.starts_with("/v1/") {
+        return None;
+    }
+    let known = keys(path);
+    let given = query.split('&').filter_map(|pair| pair.split('=').next()).filter(|key| !key.is_empty());
+    let unknown = given.into_iter().find(|key| !known.contains(key))?;
+    let takes = if known.is_empty() { "nothing".to_owned() } else { known.join(", ") };
+    Some(format!("unknown query key `{unknown}`: {path} takes {takes}"))
+}
+
 impl RequestCounts {
     pub(super) fn count(&self, route: Route, status: StatusCode) {
         let code = CODES.iter().position(|code| *code == status.as_u16()).unwrap_or(CODES.len() - 1);

@@ -24,6 +24,8 @@ pub struct NodeRow {
     pub raft: &'static str,
     /// It leads the Raft group.
     pub leader: bool,
+    /// It leads, but does not answer the node that was asked.
+    pub leader_silent: bool,
     /// Where its QUIC port is.
     pub address: Option<String>,
     /// Its program's version.
@@ -46,6 +48,8 @@ pub struct NodeRow {
     pub not_eligible: Vec<String>,
     /// Addresses that its responder could not be programmed for.
     pub refused: Vec<String>,
+    /// A quorum confirms what is told here; otherwise it is what the node that was asked last knew.
+    pub confirmed: bool,
 }
 
 /// A node's interface.
@@ -85,6 +89,7 @@ fn row(state: &State, status: &NodeStatus, name: &NodeName, owned: usize) -> Nod
         leaving: member.is_some_and(|member| member.leaving),
         raft,
         leader,
+        leader_silent: leader && status.session.leader_silent.is_some(),
         address: address.map(|address| address.to_string()),
         version: report.map(|report| report.version.clone()).unwrap_or_default(),
         interfaces: interfaces.iter().map(interface).collect(),
@@ -96,6 +101,7 @@ fn row(state: &State, status: &NodeStatus, name: &NodeName, owned: usize) -> Nod
         config_error: report.map(|report| report.config_error.clone()).unwrap_or_default(),
         not_eligible: not_eligible(state, node, member),
         refused: member.iter().flat_map(|member| &member.refused).map(ToString::to_string).collect(),
+        confirmed: super::confirmed(status),
     }
 }
 

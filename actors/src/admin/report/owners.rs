@@ -3,8 +3,10 @@
 use std::net::IpAddr;
 
 use quorumlb_raft_store::machine::{MoveReason, Ownership, State};
+use quorumlb_raft_store::model::Fencing;
 use serde::Serialize;
 
+use super::confirmed;
 use crate::status::NodeStatus;
 
 /// A node that answers for an address.
@@ -30,6 +32,8 @@ pub struct OwnerRow {
     pub answering: Option<bool>,
     /// Why it does not answer; empty when it does, or when that is not known.
     pub why_not: String,
+    /// A quorum confirms what is told here; otherwise it is what the node that was asked last knew.
+    pub confirmed: bool,
 }
 
 /// All owners, by address.
@@ -38,7 +42,7 @@ pub fn owners(state: &State, status: &NodeStatus) -> Vec<OwnerRow> {
 }
 
 fn row(state: &State, status: &NodeStatus, address: IpAddr, owned: &Ownership) -> OwnerRow {
-    let (answering, why_not) = answering(status, address, owned);
+    let (answering, why_not) = answering(state, status, address, owned);
     OwnerRow {
         address,
         node: owned.node.to_string(),
@@ -50,13 +54,22 @@ fn row(state: &State, status: &NodeStatus, address: IpAddr, owned: &Ownership) -
         services: state.users_of(address).into_iter().map(ToString::to_string).collect(),
         answering,
         why_not,
+        confirmed: confirmed(status),
     }
 }
 
 /// Whether the owner answers, and why not, if this node is the owner.
-pub(super) fn answering(status: &NodeStatus, address: IpAddr, owned: &Ownership) -> (Option<bool>, String) {
+pub(super) fn answering(
+    state: &State,
+    status: &NodeStatus,
+    address: IpAddr,
+    owned: &Ownership,
+) -> (Option<bool>, String) {
     if owned.node != status.node {
         return (None, String::new());
+    }
+    if !confirmed(status) && state.wanted.settings.fencing == Fencing::Strict {
+        return (Some(false), "no quorum confirms this node's session, so it answers for nothing".to_owned());
     }
     match status.owned.get(&address) {
         Some(own) if own.epoch == owned.epoch => (Some(own.answering), own.why_not.clone()),

@@ -15,6 +15,8 @@ pub struct RaftReport {
     pub node: String,
     /// The name of who leads, as far as it knows.
     pub leader: Option<String>,
+    /// For how long that one has not answered this node, when that is too long; `None` when it answers.
+    pub leader_silent_ms: Option<u64>,
     /// `learner`, `follower`, `candidate`, `leader` or `failed`; `none` before it has a place.
     pub role: &'static str,
     /// Why its Raft has stopped; empty when it has not.
@@ -77,6 +79,8 @@ pub struct SessionRow {
     pub valid_for_ms: Option<u64>,
     /// Why the node may not answer; empty when it may.
     pub why_not: String,
+    /// When the quorum last confirmed it, milliseconds since 1970; `None` when it never did in this run.
+    pub confirmed_ms: Option<u64>,
 }
 
 /// The report.
@@ -87,6 +91,7 @@ pub fn raft(status: &NodeStatus) -> RaftReport {
     RaftReport {
         node: status.node.to_string(),
         leader: standing.and_then(|raft| raft.leader.as_ref()).map(|(_, leader)| leader.name.to_string()),
+        leader_silent_ms: status.session.leader_silent.map(millis),
         role: standing.map_or("none", |raft| raft.role.name()),
         role_why: match standing.map(|raft| &raft.role) {
             Some(Role::Failed(why)) => why.clone(),
@@ -130,6 +135,7 @@ pub(super) fn session(session: &SessionStatus) -> SessionRow {
         id: session.id.map(|id| id.0),
         valid_for_ms: session.valid_for.map(millis),
         why_not: session.why_not.clone(),
+        confirmed_ms: session.confirmed_ms,
     }
 }
 

@@ -8,8 +8,8 @@ use quorumlb_raft_store::model::{Service, ServiceKind};
 use quorumlb_raft_store::placement::Eligibility;
 use serde::Serialize;
 
-use super::is_named;
 use super::owners::answering;
+use super::{confirmed, is_named};
 use crate::status::NodeStatus;
 
 /// A service.
@@ -31,6 +31,8 @@ pub struct ServiceRow {
     pub answers: Vec<AnswerRow>,
     /// Its backends.
     pub backends: BackendCount,
+    /// A quorum confirms what is told here; otherwise it is what the node that was asked last knew.
+    pub confirmed: bool,
 }
 
 /// Why a service waits.
@@ -127,6 +129,7 @@ fn row(
             .collect(),
         addresses,
         backends: count(state, service),
+        confirmed: confirmed(status),
     }
 }
 
@@ -147,7 +150,7 @@ fn answer(
     eligibility: &mut Eligibility,
 ) -> AnswerRow {
     let owned = state.owners.get(&address);
-    let (answers, mut why_not) = owned.map_or((None, String::new()), |owned| answering(status, address, owned));
+    let (answers, mut why_not) = owned.map_or((None, String::new()), |owned| answering(state, status, address, owned));
     let mut nodes = Vec::new();
     if detailed || owned.is_none() {
         let verdict = state.verdict(eligibility, address);

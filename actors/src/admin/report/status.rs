@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use quorumlb_raft_store::machine::State;
+use quorumlb_raft_store::net::quic::Refusal;
 use serde::Serialize;
 
 use super::problems;
@@ -34,8 +35,27 @@ pub struct StatusReport {
     pub owned: BTreeMap<IpAddr, OwnedRow>,
     /// How many services, addresses and owners the group has; `None` while the node is not part of it.
     pub group: Option<GroupCount>,
+    /// Nodes that it has no connection with because of a certificate.
+    pub refusals: Vec<RefusalRow>,
+    /// The fingerprints (SHA-256) of the authorities that it trusts.
+    pub authorities: Vec<String>,
+    /// When its certificate ends, milliseconds since 1970.
+    pub certificate_until_ms: Option<u64>,
     /// How often each of its actors was started anew.
     pub restarts: BTreeMap<&'static str, u64>,
+}
+
+/// A node that there is no connection with because of a certificate.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct RefusalRow {
+    /// Its name, where one is known.
+    pub name: Option<String>,
+    /// Where it is.
+    pub address: String,
+    /// Why, in words.
+    pub reason: &'static str,
+    /// How often, since it began.
+    pub count: u64,
 }
 
 /// The files that a node watches.
@@ -107,7 +127,26 @@ pub fn status(state: Option<&State>, status: &NodeStatus) -> StatusReport {
         interfaces: interfaces(status),
         owned: status.owned.iter().map(|(address, owned)| (*address, owned_row(owned))).collect(),
         group: state.map(count),
+        refusals: status.refusals.iter().map(|refusal| refusal_row(state, refusal)).collect(),
+        authorities: status.credentials.authorities.clone(),
+        certificate_until_ms: status.credentials.until_ms,
         restarts: status.restarts.clone(),
+    }
+}
+
+/// Where the wire knows no name, the configuration may.
+pub(super) fn refusal_row(state: Option<&State>, refusal: &Refusal) -> RefusalRow {
+    let address = refusal.address;
+    let mut there = state.into_iter().flat_map(|state| state.wanted.nodes.values()).filter(|node| {
+        let ip = address.ip().to_canonical();
+        node.address.is_some_and(|own| own.ip().to_canonical() == ip)
+    });
+    let configured = there.next().map(|node| node.name.to_string()).filter(|_| there.next().is_none());
+    RefusalRow {
+        name: refusal.name.clone().or(configured),
+        address: address.to_string(),
+        reason: refusal.reason,
+        count: refusal.count,
     }
 }
 

@@ -7,6 +7,7 @@ mod metallb;
 mod mixed;
 mod pact;
 mod properties;
+mod reserved;
 mod scale;
 mod stability;
 mod usage;

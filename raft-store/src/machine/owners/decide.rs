@@ -84,6 +84,7 @@ impl State {
             }
             Some(_) if owned.moving.is_some() => {}
             Some(Ineligible::Draining) => decision.asked.push((address, MoveReason::NodeDrained)),
+            Some(Ineligible::Unused) => decision.asked.push((address, MoveReason::Unused)),
             Some(_) if index.is_none() => decision.asked.push((address, MoveReason::NodeLost)),
             Some(_) => decision.asked.push((address, MoveReason::NotEligible)),
         }

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-use quinn::{Connection, Incoming, ReadToEndError, RecvStream, SendStream};
+use quinn::{Connection, ConnectionError, Incoming, ReadToEndError, RecvStream, SendStream};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
@@ -88,30 +88,36 @@ async fn connection(wire: Arc<Inner>, service: Arc<impl Service>, incoming: Inco
     place.crowd.handshakes.fetch_sub(1, Ordering::Relaxed);
     let (connection, from) = match shaken {
         Ok(connected) => connected,
-        Err((count, reason)) => {
+        Err((count, error)) => {
             wire.tally.count(count);
-            tracing::debug!(%remote, %reason, "connection refused");
+            let name = wire.name_at(remote);
+            wire.refusals.note(Side::Serving, remote, name.as_ref().map(NodeName::as_str), count, error.as_ref());
+            tracing::debug!(%remote, ?count, ?error, "connection refused");
             return;
         }
     };
     wire.tally.count(Count::Accepted);
+    wire.refusals.agreed(Side::Serving, remote);
     wire.peer_is_back(&from);
     serve_connection(&wire, &service, &connection, &from).await;
 }
 
 /// The connection, and the name that the peer has proven.
-async fn handshake(wire: &Inner, incoming: Incoming) -> Result<(Connection, NodeName), (Count, String)> {
-    let refused = |error: quinn::ConnectionError| (classify(Side::Serving, &error), error.to_string());
+async fn handshake(
+    wire: &Inner,
+    incoming: Incoming,
+) -> Result<(Connection, NodeName), (Count, Option<ConnectionError>)> {
+    let refused = |error: ConnectionError| (classify(Side::Serving, &error), Some(error));
     let connecting = incoming.accept().map_err(refused)?;
     let connection = timeout(wire.limits.handshake, connecting)
         .await
-        .map_err(|_| (Count::HandshakeTimeout, "the handshake took too long".to_owned()))?
+        .map_err(|_| (Count::HandshakeTimeout, None))?
         .map_err(refused)?;
     match peer_certificate(&connection).as_ref().and_then(certified_name) {
         Some(name) => Ok((connection, name)),
         None => {
             connection.close(code::NAME, b"the certificate names no node");
-            Err((Count::WrongName, "its certificate does not name one node".into()))
+            Err((Count::WrongName, None))
         }
     }
 }

@@ -123,6 +123,15 @@ pub(super) fn classify(side: Side, error: &ConnectionError) -> Count {
     }
 }
 
+/// The TLS alert that ended a connection, ours or the peer's.
+pub(super) fn alert_of(error: &ConnectionError) -> Option<u64> {
+    match error {
+        ConnectionError::TransportError(error) => alert(u64::from(error.code)),
+        ConnectionError::ConnectionClosed(close) => alert(u64::from(close.error_code)),
+        _ => None,
+    }
+}
+
 fn alert(code: u64) -> Option<u64> {
     code.checked_sub(0x100).filter(|alert| *alert < 0x100)
 }

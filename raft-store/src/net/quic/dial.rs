@@ -157,17 +157,24 @@ impl Link {
         let client = lock(&wire.client).clone();
         let connecting = wire.endpoint.connect_with(client, self.to.address, self.to.name.as_str());
         let connection = connecting.map_err(|error| error.to_string())?.await.map_err(|error| {
-            wire.tally.count(classify(Side::Dialling, &error));
+            let count = classify(Side::Dialling, &error);
+            wire.tally.count(count);
+            self.refused(wire, count, Some(&error));
             error.to_string()
         })?;
         let name = peer_certificate(&connection).as_ref().and_then(certified_name);
         if name.as_ref() != Some(&self.to.name) {
             wire.tally.count(Count::WrongName);
+            self.refused(wire, Count::WrongName, None);
             connection.close(code::NAME, b"not the node that was meant");
             return Err(format!("its certificate is not for {} alone", self.to.name));
         }
         let version = tls::negotiated(&connection).ok_or("it agreed on no version")?;
         Ok((connection, version))
+    }
+
+    fn refused(&self, wire: &Inner, count: Count, error: Option<&ConnectionError>) {
+        wire.refusals.note(Side::Dialling, self.to.address, Some(self.to.name.as_str()), count, error);
     }
 
     fn failed(&self, wire: &Inner, reason: String) {
@@ -191,6 +198,7 @@ impl Link {
         if let Some(reason) = reason {
             if classify(Side::Dialling, reason) == Count::RefusedByPeer {
                 wire.tally.count(Count::RefusedByPeer);
+                self.refused(wire, Count::RefusedByPeer, Some(reason));
             }
             // A reset or an end by our own hand says nothing about the peer.
             if !matches!(reason, ConnectionError::LocallyClosed | ConnectionError::Reset) {
@@ -200,7 +208,8 @@ impl Link {
     }
 
     /// A call was answered: the peer is well.
-    pub(super) fn proven(&self, connection: &Connection) {
+    pub(super) fn proven(&self, wire: &Inner, connection: &Connection) {
+        wire.refusals.agreed(Side::Dialling, self.to.address);
         let mut state = lock(&self.state);
         (state.failures, state.not_before, state.last_failure) = (0, None, None);
         if let Some(up) = state.up.as_mut().filter(|up| up.connection.stable_id() == connection.stable_id()) {

@@ -33,12 +33,15 @@ mod accept;
 mod counters;
 mod dial;
 mod guard;
+mod refusals;
 mod tls;
 
 use counters::Tally;
 pub use counters::WireCounters;
 use dial::Link;
 use guard::{CidKey, GuardedSocket, Known};
+pub use refusals::Refusal;
+use refusals::Refusals;
 
 /// The port that nodes listen on when none is given.
 pub const DEFAULT_PORT: u16 = 7473;
@@ -162,6 +165,7 @@ struct Inner {
     liveness: Liveness,
     limits: Limits,
     tally: Arc<Tally>,
+    refusals: Refusals,
     known: Arc<Known>,
     client: Mutex<quinn::ClientConfig>,
     links: Mutex<BTreeMap<(NodeName, Class), Arc<Link>>>,
@@ -202,6 +206,7 @@ impl QuicWire {
             liveness: config.liveness,
             limits: config.limits,
             tally,
+            refusals: Refusals::default(),
             known,
             client: Mutex::new(client),
             links: Mutex::new(BTreeMap::new()),
@@ -222,6 +227,11 @@ impl QuicWire {
     /// What came of connections so far.
     pub fn counters(&self) -> WireCounters {
         self.inner.tally.snapshot(self.inner.endpoint.open_connections())
+    }
+
+    /// Peers that this node has no connection with because of their certificates, or of its own.
+    pub fn refusals(&self) -> Vec<Refusal> {
+        self.inner.refusals.read()
     }
 
     /// Takes a renewed certificate, or a changed authority. New connections use it, and the ones that this node dialled
@@ -278,6 +288,16 @@ impl QuicWire {
 }
 
 impl Inner {
+    /// The node that this one dials at an address, whatever the port.
+    fn name_at(&self, address: SocketAddr) -> Option<NodeName> {
+        let ip = address.ip().to_canonical();
+        let links = lock(&self.links);
+        let mut there = links.values().filter(|link| link.to.address.ip().to_canonical() == ip);
+        let name = &there.next()?.to.name;
+        // On one machine several nodes may have one address.
+        there.all(|link| link.to.name == *name).then(|| name.clone())
+    }
+
     /// A peer has dialled us: it is there, so there is no reason to wait before dialling it.
     fn peer_is_back(self: &Arc<Self>, name: &NodeName) {
         let links: Vec<Arc<Link>> = {
@@ -317,7 +337,7 @@ impl Wire for QuicWire {
         let heard_before = connection.stats().udp_rx.datagrams;
         match timeout_at(deadline, dial::exchange(&connection, to, lane, &request)).await {
             Ok(Ok(answer)) => {
-                link.proven(&connection);
+                link.proven(&self.inner, &connection);
                 Ok(answer)
             }
             Ok(Err(error)) => Err(error),

@@ -129,6 +129,33 @@ async fn another_authority_is_refused_by_both_sides() {
     assert!(two.wire.counters().other_authority > 0);
     until("our certificate refused", || one.wire.counters().refused_by_peer > 0).await;
     assert_eq!(one.wire.counters().accepted, 0);
+    // Each side says so, once for each cause, and names who it is if it can.
+    let told = |peer: &Peer| -> Vec<_> {
+        let refusals = peer.wire.refusals().into_iter();
+        refusals.map(|refusal| (refusal.name, refusal.reason)).collect()
+    };
+    let another = "its certificate is from another authority than the one that this node trusts";
+    assert_eq!(told(&two), [(Some("node1".into()), another)]);
+    let refuses = "it refuses this node's certificate: it trusts another authority";
+    assert_eq!(told(&one), [(None, refuses), (None, another)]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_is_over_when_the_peer_has_the_right_certificate() {
+    let (lab, other) = (Lab::new(), Lab::new());
+    let one = lab.start("node1");
+    let (crashing, wrong) = start_to_crash(other.config("node2")).await;
+    let to = wrong.member.clone();
+    one.ask(&to, "hello").await.unwrap_err();
+    wrong.ask(&one.member, "hello").await.unwrap_err();
+    until("both told", || one.wire.refusals().len() >= 2).await;
+    assert!(one.wire.refusals().iter().all(|refusal| refusal.name.as_deref() == Some("node2")), "it is dialled");
+    drop(wrong);
+    crash(crashing, to.address).await;
+    let two = Peer::start(QuicConfig { listen: to.address, ..lab.config("node2") });
+    assert_eq!(two.ask(&one.member, "hello").await.unwrap(), "node2: hello");
+    assert_eq!(one.ask(&to, "hello").await.unwrap(), "node1: hello");
+    assert_eq!(one.wire.refusals(), []);
 }
 
 #[tokio::test(flavor = "multi_thread")]

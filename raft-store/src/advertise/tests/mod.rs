@@ -1,0 +1,6 @@
+mod explain;
+mod follow;
+mod properties;
+mod scale;
+mod sessions;
+mod world;
