@@ -6,7 +6,7 @@ SHELL := /bin/bash
 
 # Every script that is not Rust.
 BASH_SCRIPTS := deploy/tools deploy/lab/lab deploy/lab/routers.sh deploy/lab/topology.sh tests/lab tests/trials .ci/run
-PYTHON := deploy/demo deploy/lab/observer deploy/lab/p3 deploy/lab/trial deploy/lab/trials/*.py deploy/lab/qlab/*.py bench/run bench/*.py
+PYTHON := deploy/demo deploy/lab/observer deploy/lab/p3 deploy/lab/trial deploy/lab/chapters/*.py deploy/lab/trials/*.py deploy/lab/qlab/*.py bench/run bench/*.py
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -18,13 +18,13 @@ build: ## build the binary: target/release/quorumlb
 	deploy/tools build
 	cargo build --release --locked
 
-demo: ## four nodes in two racks hold 100 addresses, one node dies: shown step by step, with a verdict
+demo: ## the article on four nodes in two racks, BGP and L2, one node dies: shown step by step, with a verdict
 	deploy/tools build lab
 	cargo build --locked
 	deploy/demo
 
 test: lint ## install what is needed, then run every check and test
-	deploy/tools lab
+	deploy/tools lab bgp
 	tests/lab
 	cargo build --workspace --locked
 	cargo nextest run --workspace --locked --no-fail-fast
@@ -59,7 +59,7 @@ p3: ## rounds of partitions and pauses at the owner, every answer on the segment
 	deploy/lab/p3 partition
 	deploy/lab/p3 pause
 
-trials: ## a running group through faults, restarts, bad input and strangers: see docs/testing.md (about 15 minutes)
+trials: ## a running group through faults, restarts, bad input and strangers: see docs/testing.md (about 30 minutes)
 	deploy/tools build lab
 	cargo build --release --locked
 	$(MAKE) trial-programs

@@ -5,6 +5,8 @@ import pathlib
 import signal
 import subprocess
 
+from . import routers
+
 _SCRIPT = pathlib.Path(__file__).resolve().parents[1] / "lab"
 
 
@@ -31,6 +33,10 @@ class Fabric:
     def namespace(self, name):
         """The namespace of a member."""
         return self.prefix + name
+
+    def router(self, name):
+        """A spine or leaf, to be asked."""
+        return routers.Router(self.namespace(name), self.folder / name / "run")
 
     def script(self, *arguments):
         """Runs deploy/lab/lab on this lab and returns what it printed."""

@@ -28,9 +28,9 @@ class Node:
     """One member: where it runs and how it is described in the Cluster file."""
 
     def __init__(self, name, namespace, address, rack=None, interface="net0", prefix_length=24,
-                 metrics="127.0.0.1:7474"):
+                 metrics="127.0.0.1:7474", pods=None):
         self.name, self.namespace, self.address, self.rack = name, namespace, address, rack
-        self.metrics = metrics
+        self.metrics, self.pods = metrics, pods
         self.interface, self.prefix_length = interface, prefix_length
         self.process = None
         # Another build than the group's, and what the program is started through.
@@ -46,14 +46,16 @@ class Node:
         lines.append(
             f"    interfaces: [{{name: {self.interface}, addresses: [{self.address}/{self.prefix_length}]}}]"
         )
+        if self.pods:
+            lines.append(f"    podCIDRs: [{self.pods}]")
         return "\n".join(lines)
 
 
 def lab_nodes(prefix):
     """The four nodes of the reference fabric."""
-    places = [("node1", "10.0.5.11", "rack0"), ("node2", "10.0.5.12", "rack0"),
-              ("node3", "10.0.10.11", "rack1"), ("node4", "10.0.10.12", "rack1")]
-    return [Node(name, prefix + name, address, rack) for name, address, rack in places]
+    places = [("node1", "10.0.5.11", "rack0", "10.1.0.0/24"), ("node2", "10.0.5.12", "rack0", "10.1.3.0/24"),
+              ("node3", "10.0.10.11", "rack1", "10.1.1.0/24"), ("node4", "10.0.10.12", "rack1", "10.1.2.0/24")]
+    return [Node(name, prefix + name, address, rack, pods=pods) for name, address, rack, pods in places]
 
 
 def cluster_manifest(nodes, voters=3, ping="100ms", hold="500ms", rebalance=REBALANCE):

@@ -78,7 +78,9 @@ class Prober:
         return self.replies[-1][1] if self.replies else None
 
     def close(self):
-        """Ends it."""
+        """Ends it, if that was not done."""
+        if self._socket.fileno() < 0:
+            return
         self._stopping.set()
         self._thread.join()
         self._capture.close()

@@ -6,7 +6,7 @@ import pathlib
 import shutil
 import tempfile
 
-from . import flat, group, volume
+from . import fabric, flat, group, volume
 
 
 class Tale:
@@ -59,6 +59,22 @@ def flat_group(purpose, manifests, hosts=3, running=None, second=False, **cluste
                 members.start(*running or [])
                 members.wait_whole()
             yield segment, members
+
+
+@contextlib.contextmanager
+def fabric_group(manifests, names=(), prepare=None, **cluster):
+    """(fabric, group) on the reference fabric, with all of its nodes or those named, started and live. `prepare` gets the
+    fabric before that."""
+    with folder() as path, fabric.Fabric("qb") as lab:
+        if prepare:
+            prepare(lab)
+        nodes = [node for node in group.lab_nodes(lab.prefix) if not names or node.name in names]
+        with told(group.Group(nodes, path / "group", group.cluster_manifest(nodes, **cluster))) as members:
+            for name, text in manifests.items():
+                members.add_manifest(name, text)
+            members.start()
+            members.wait_whole()
+            yield lab, members
 
 
 @contextlib.contextmanager
